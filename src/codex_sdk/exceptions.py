@@ -1,0 +1,145 @@
+"""Every exception and warning that this package raises; the module imports nothing of ours.
+
+All exceptions pickle, so that they can cross process pools and task queues.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .events import ThreadError
+
+__all__ = [
+    "CodexAbortError",
+    "CodexCLIError",
+    "CodexError",
+    "CodexNotFoundError",
+    "CodexParseError",
+    "CodexTimeoutError",
+    "CodexWarning",
+    "ThreadMismatchError",
+    "TurnFailedError",
+]
+
+
+class CodexError(Exception):
+    """Base of everything that this package raises on its own account.
+
+    Raised as itself for wrong use: a second turn on a busy thread, a malformed option, a sync helper
+    called inside a running event loop.
+    """
+
+
+class CodexWarning(UserWarning):
+    """An option was understood, but the CLI in use has no way to give it effect."""
+
+
+class CodexNotFoundError(CodexError):
+    """No Codex CLI was found.
+
+    Attributes:
+        searched: each place that was looked at, with what was found there, in the order of looking.
+    """
+
+    def __init__(self, message: str, searched: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.searched = tuple(searched)
+
+
+class CodexCLIError(CodexError):
+    """The Codex CLI process failed, or ended without finishing the turn.
+
+    Attributes:
+        exit_code: the process's exit status; negative when a signal killed it (``-9``: SIGKILL).
+        stderr: the tail of what the process wrote to stderr, with known secrets blanked out.
+        detail: what is known besides the exit status, or ``None``.
+    """
+
+    def __init__(self, exit_code: int, stderr: str, detail: str | None = None) -> None:
+        super().__init__(exit_code, stderr, detail)
+        self.exit_code = exit_code
+        self.stderr = stderr
+        self.detail = detail
+
+    def __str__(self) -> str:
+        message = f"Codex CLI exited with code {self.exit_code}"
+        if self.detail:
+            message += f" ({self.detail})"
+        stderr = self.stderr.strip()
+        return f"{message}: {stderr}" if stderr else message
+
+
+class CodexParseError(CodexError):
+    """Something that should have been structured data was not.
+
+    Either a line of the CLI's output is no event that this package knows, or the text of an answer
+    does not satisfy the output schema that was asked for.
+    """
+
+
+class CodexAbortError(CodexError):
+    """The turn was ended by its :class:`~codex_sdk.AbortSignal`.
+
+    Attributes:
+        reason: the object that was passed to ``AbortController.abort()``.
+    """
+
+    def __init__(self, reason: object = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return "Operation aborted" if self.reason is None else str(self.reason)
+
+
+class CodexTimeoutError(CodexError, TimeoutError):
+    """The turn took longer than ``TurnOptions.timeout`` and was stopped.
+
+    Attributes:
+        timeout: the limit, in seconds.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(timeout)
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"the turn did not end within {self.timeout:g} seconds and was stopped"
+
+
+class TurnFailedError(CodexError):
+    """Codex reported ``turn.failed``: the turn ran, and could not be completed.
+
+    Attributes:
+        error: the error of the ``turn.failed`` event, where there was one.
+    """
+
+    def __init__(self, message: str, *, error: ThreadError | None = None) -> None:
+        super().__init__(message)
+        self.error = error
+
+
+class ThreadMismatchError(CodexError):
+    """The CLI was asked to resume one thread and began another; it was stopped.
+
+    Codex CLIs start a new conversation, with exit status 0, where they do not know the id that they
+    are asked to resume.
+
+    Attributes:
+        requested: the thread id that was asked for.
+        actual: the id of the thread that the CLI began instead.
+    """
+
+    def __init__(self, requested: str, actual: str) -> None:
+        super().__init__(requested, actual)
+        self.requested = requested
+        self.actual = actual
+
+    def __str__(self) -> str:
+        return (
+            f"asked to resume thread {self.requested!r}, the Codex CLI began thread {self.actual!r} instead: "
+            "it knows no thread of that id under its CODEX_HOME"
+        )
