@@ -19,13 +19,13 @@ __all__ = ["Host", "current_host"]
 
 
 class Host(ABC):
-    """A running event loop."""
+    """A running event loop; two hosts are equal if they stand for the same one."""
 
     @abstractmethod
-    def call_soon(self, callback: Callable[[], object]) -> None:
+    def call_soon(self, callback: Callable[[], object]) -> bool:
         """Have the loop call *callback* soon; callable from any thread, signal handler or finalizer.
 
-        Once the loop is closed, this does nothing: there is nothing left that could care.
+        Returns false, and does nothing, once the loop is closed.
         """
 
     @abstractmethod
@@ -44,12 +44,20 @@ class _AsyncioHost(Host):
 
         self._loop = asyncio.get_running_loop()
 
-    def call_soon(self, callback: Callable[[], object]) -> None:
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _AsyncioHost) and self._loop is other._loop
+
+    def __hash__(self) -> int:
+        return hash(self._loop)
+
+    def call_soon(self, callback: Callable[[], object]) -> bool:
         try:
             self._loop.call_soon_threadsafe(callback)
         except RuntimeError:
             if not self._loop.is_closed():
                 raise
+            return False
+        return True
 
     def spawn(self, function: Callable[[], Coroutine[Any, Any, None]], *, name: str) -> None:
         task = self._loop.create_task(function(), name=name)
@@ -63,13 +71,20 @@ class _TrioHost(Host):
 
         self._token = trio.lowlevel.current_trio_token()
 
-    def call_soon(self, callback: Callable[[], object]) -> None:
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _TrioHost) and self._token is other._token
+
+    def __hash__(self) -> int:
+        return hash(self._token)
+
+    def call_soon(self, callback: Callable[[], object]) -> bool:
         import trio
 
         try:
             self._token.run_sync_soon(callback)
         except trio.RunFinishedError:
-            pass  # the loop is closed
+            return False
+        return True
 
     def spawn(self, function: Callable[[], Coroutine[Any, Any, None]], *, name: str) -> None:
         import trio

@@ -1,0 +1,1 @@
+"""Where the pure core meets the operating system: the owners of turns, their tasks and their channels."""

@@ -1,0 +1,276 @@
+"""One ``codex exec`` process, from its options to its events.
+
+The CLI's contract (verified on 0.80.0, 0.163.0 and 0.169.0): the prompt is read from stdin up to its
+end, events are written to stdout as JSON lines, diagnostics to stderr, and the turn's last event is
+``turn.completed`` or ``turn.failed``. A process that ends without either was interrupted or failed,
+whatever its exit status says.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Union
+from uuid import UUID
+
+import anyio
+import attrs
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from .._core.arguments import exec_arguments, needs_version
+from .._core.decoding import EventDecoder
+from .._core.environment import child_environment
+from .._core.framing import LineFramer
+from .._core.versions import PINNED, CliVersion, parse_cli_version
+from .._io.locate import CodexBinary, find_codex
+from .._io.process import ChildProcess, new_marker, owned_process
+from .._io.task_groups import open_task_group
+from .._io.turn_files import turn_files
+from .._io.version import probe_cli_version
+from ..events import ThreadEvent, ThreadStartedEvent, TurnCompletedEvent, TurnFailedEvent
+from ..exceptions import (
+    CodexCLIError,
+    CodexError,
+    CodexParseError,
+    CodexWarning,
+    ThreadMismatchError,
+)
+from ..options import CodexOptions, ThreadOptions
+from .channel import producing, send_to
+from .reading import OutputReader
+
+__all__ = ["ExecRequest", "TurnEvents", "exec_turn"]
+
+_EXIT_GRACE = 10.0
+"""Seconds that a CLI has to exit after its last event: current ones flush their history in about 0.2 s,
+and wait up to 5 s for telemetry when the network is down."""
+
+_BUFFER = 1
+"""Batches that may wait for the reader besides the one that it holds. A batch is what one read from the
+pipe brought (64 KiB at most, or one longer line), so this bounds memory in bytes."""
+
+Batch = Union[Sequence[ThreadEvent], CodexError]
+
+
+@attrs.frozen(kw_only=True)
+class ExecRequest:
+    """All that one turn is asked with."""
+
+    codex: CodexOptions
+    thread: ThreadOptions
+    prompt: str
+    images: Sequence[str] = ()
+    output_schema: Mapping[str, Any] | None = None
+    thread_id: str | None = None
+    on_thread_started: Callable[[str], None] = attrs.field(default=lambda _: None)
+
+
+class TurnEvents:
+    """The events of a running turn, in batches."""
+
+    def __init__(self, batches: MemoryObjectReceiveStream[Batch]) -> None:
+        self._batches = batches
+
+    async def receive_batch(self) -> Sequence[ThreadEvent]:
+        """Return the events that came next; none, when the process has ended as it should.
+
+        Raises:
+            CodexError: the process did not do what was asked of it.
+        """
+        try:
+            batch = await self._batches.receive()
+        except anyio.EndOfStream:
+            return ()
+        if isinstance(batch, CodexError):
+            raise batch
+        return batch
+
+
+@asynccontextmanager
+async def exec_turn(request: ExecRequest) -> AsyncGenerator[TurnEvents, None]:
+    """Run one turn during the block; leaving the block stops whatever of it is still running.
+
+    Raises:
+        CodexError: the options are refused, or the CLI cannot be started. Nothing runs then.
+    """
+    prompt = _encoded(request.prompt)
+    binary = find_codex(request.codex.codex_path_override)
+    marker = new_marker()
+    environment = child_environment(
+        os.environ, request.codex, marker=marker, path_dirs=binary.path_dirs
+    )
+    cli = _Cli(binary, environment)
+    version = await cli.version() if needs_version(request.codex, request.thread) else PINNED
+    with turn_files(request.images, request.output_schema) as files:
+        arguments = exec_arguments(
+            request.codex,
+            request.thread,
+            version=version,
+            thread_id=request.thread_id,
+            images=files.images,
+            schema_file=files.schema_file,
+        )
+        for text in arguments.warnings:
+            warnings.warn(text, CodexWarning, stacklevel=2)
+        command = [binary.path, *arguments.arguments]
+        async with owned_process(command, env=environment, input=prompt) as process:
+            turn = _ExecTurn(request, process, cli)
+            async with producing(turn.pump, buffer=_BUFFER) as batches:
+                yield TurnEvents(batches)
+
+
+def _encoded(prompt: str) -> bytes:
+    if not prompt.strip():
+        raise CodexError("the prompt is empty: the Codex CLI takes no turn without a text")
+    try:
+        return prompt.encode()
+    except UnicodeEncodeError as error:
+        raise CodexError(
+            f"the prompt holds a lone surrogate at position {error.start}, which is no text that can "
+            "be encoded; decode its source with errors='replace'"
+        ) from error
+
+
+@attrs.frozen
+class _Cli:
+    """The program that a turn runs, and the environment that it runs in."""
+
+    binary: CodexBinary
+    environment: Mapping[str, str]
+
+    async def version(self) -> CliVersion:
+        """Return the CLI's version; the pinned one, if it gives no sensible answer."""
+        return parse_cli_version(await self._version_text() or "") or PINNED
+
+    async def describe(self) -> str:
+        """Name the CLI, for an error."""
+        return f"{await self._version_text() or 'CLI of unknown version'} at {self.binary.path}"
+
+    async def _version_text(self) -> str | None:
+        return await probe_cli_version(self.binary.path, self.environment)
+
+    def redact(self, text: str) -> str:
+        """Blank out the API key, should the CLI have repeated it."""
+        key = self.environment.get("CODEX_API_KEY")
+        return text.replace(key, "<CODEX_API_KEY>") if key else text
+
+
+class _ExecTurn:
+    """Turns what one process writes into events, and judges how it ended."""
+
+    def __init__(self, request: ExecRequest, process: ChildProcess, cli: _Cli) -> None:
+        self._request = request
+        self._process = process
+        self._cli = cli
+        self._framer = LineFramer(request.codex.max_line_bytes)
+        self._decoder = EventDecoder(request.codex.unknown_events)
+        self._last: ThreadEvent | None = None
+
+    async def pump(self, send: MemoryObjectSendStream[Batch]) -> None:
+        """Send batches of events; an error, if there is one, is the last thing sent."""
+        reader = OutputReader(self._process)
+        async with open_task_group() as task_group:
+            task_group.start_soon(reader.watch_exit)
+            try:
+                await self._forward_events(reader, send)
+                await self._await_exit(reader)
+            except CodexParseError as error:
+                await send.send(await self._with_version(error))
+            except CodexError as error:
+                await send.send(error)
+            task_group.cancel_scope.cancel("the process has ended")
+
+    async def _forward_events(
+        self, reader: OutputReader, send: MemoryObjectSendStream[Batch]
+    ) -> None:
+        while self._last is None and (data := await reader.receive()):
+            await self._forward(self._framer.feed(data), send)
+        if self._last is None and (line := self._framer.finish()) is not None:
+            await self._forward_cut_line(line, send)
+
+    async def _forward(
+        self, lines: Iterable[bytes], send: MemoryObjectSendStream[Batch]
+    ) -> None:
+        """Send the events of *lines*, up to the turn's last or to the first that is none."""
+        events: list[ThreadEvent] = []
+        failure: CodexError | None = None
+        try:
+            for line in lines:
+                event = self._decoder.decode(line)
+                if event.__class__ in _MILESTONES:
+                    self._take_note(event)
+                events.append(event)
+                if self._last is not None:
+                    break
+        except CodexError as error:
+            failure = error
+        if events:
+            await send_to(send, events)
+        if failure is not None:
+            raise failure
+
+    def _take_note(self, event: ThreadEvent) -> None:
+        if isinstance(event, ThreadStartedEvent):
+            self._check_thread(event.thread_id)
+        else:
+            self._last = event
+
+    def _check_thread(self, thread_id: str) -> None:
+        requested = self._request.thread_id
+        if requested is not None and not _same_thread(requested, thread_id):
+            raise ThreadMismatchError(requested, thread_id)
+        self._request.on_thread_started(thread_id)
+
+    async def _forward_cut_line(
+        self, line: bytes, send: MemoryObjectSendStream[Batch]
+    ) -> None:
+        """Send a last line that has no newline; half a line is a sign of death, not of bad manners."""
+        try:
+            await self._forward([line], send)
+        except CodexParseError:
+            await self._process.wait()
+            if not self._process.returncode:
+                raise
+
+    async def _await_exit(self, reader: OutputReader) -> None:
+        """Let the process exit by itself, if it will, and judge how it ended.
+
+        Raises:
+            CodexCLIError: it failed, or it ended before its turn did.
+        """
+        with anyio.move_on_after(_EXIT_GRACE):
+            while await reader.receive():
+                continue  # A process that cannot write cannot exit.
+            await self._process.wait()
+        code = self._process.returncode
+        if self._last is None:
+            raise await self._cut_short(code)
+        if code and isinstance(self._last, TurnCompletedEvent):
+            raise CodexCLIError(code, await self._stderr(), "after it had completed the turn")
+
+    async def _cut_short(self, code: int | None) -> CodexError:
+        stderr = await self._stderr()
+        if code is None:
+            return CodexError(
+                "the Codex CLI closed its output before the turn was over, and did not exit within "
+                f"{_EXIT_GRACE:g} seconds; it is stopped. Its stderr ends with: {stderr or 'nothing'}"
+            )
+        return CodexCLIError(code, stderr, "before the turn was over")
+
+    async def _stderr(self) -> str:
+        return self._cli.redact(await self._process.stderr())
+
+    async def _with_version(self, error: CodexParseError) -> CodexParseError:
+        return CodexParseError(f"{self._cli.redact(str(error))} ({await self._cli.describe()})")
+
+
+_MILESTONES = frozenset({ThreadStartedEvent, TurnCompletedEvent, TurnFailedEvent})
+
+
+def _same_thread(requested: str, actual: str) -> bool:
+    try:
+        return UUID(requested) == UUID(actual)
+    except ValueError:
+        return requested == actual

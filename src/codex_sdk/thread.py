@@ -1,0 +1,364 @@
+"""A conversation with Codex: its turns, one at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import attrs
+from anyio.lowlevel import current_token
+
+from ._core.accumulate import TurnBuilder
+from ._core.output_schema import Output, json_output, pydantic_output, typed_output
+from ._runtime.detached import LooseIterator, Spawn
+from ._runtime.exec_turn import ExecRequest, TurnEvents, exec_turn
+from ._runtime.limits import turn_limits
+from .events import ThreadEvent
+from .exceptions import CodexError
+from .hooks import ThreadHooks, dispatch_event
+from .inputs import Input, UserInput, normalize_input
+from .options import CodexOptions, ThreadOptions, TurnOptions
+from .turn import ParsedTurn, Turn
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    ModelT = TypeVar("ModelT", bound=BaseModel)
+
+T = TypeVar("T")
+
+__all__ = [
+    "Input",
+    "ParsedTurn",
+    "RunStreamedResult",
+    "StreamedTurn",
+    "Thread",
+    "TurnStream",
+    "UserInput",
+    "normalize_input",
+]
+
+
+@attrs.frozen
+class StreamedTurn:
+    """What :meth:`Thread.run_streamed` returns.
+
+    Attributes:
+        events: iterates over the turn's events; the turn begins with the first of them.
+    """
+
+    events: LooseIterator[ThreadEvent]
+
+
+RunStreamedResult = StreamedTurn
+
+
+class TurnStream(anyio.AsyncContextManagerMixin):
+    """A turn as an async context manager: it runs while the block lasts, and no longer.
+
+    Inside the block, iterate over the stream for the turn's events, or await :meth:`turn` for its
+    result, or do the one and then the other. Leaving the block early stops the turn; whichever way it
+    is left, no process of the turn is alive afterwards, and the thread can go on.
+
+    The events are read ahead by about 64 KiB. When nobody reads, Codex waits.
+
+    Raised on entering, while reading, or on leaving the block:
+
+    * :class:`CodexError`: input or options are refused, or the thread already runs a turn;
+    * :class:`CodexCLIError`: the CLI failed, or ended without completing the turn;
+    * :class:`CodexParseError`: the CLI wrote something that is no event;
+    * :class:`ThreadMismatchError`: the CLI did not resume the thread that it was asked to;
+    * :class:`CodexAbortError`: the abort signal in the turn's options was aborted;
+    * :class:`CodexTimeoutError`: the time limit in the turn's options ran out.
+    """
+
+    def __init__(self, thread: Thread, input: Input, options: TurnOptions) -> None:
+        self._thread = thread
+        self._input = input
+        self._options = options
+        self._builder = TurnBuilder()
+        self._source: TurnEvents | None = None
+        self._unread: deque[ThreadEvent] = deque()
+        self._lift_limits: Callable[[], None] = _nothing
+        self._failure = CodexError(
+            "the turn is not running: read the stream inside "
+            "`async with thread.stream(…) as stream:`"
+        )
+
+    @property
+    def thread_id(self) -> str | None:
+        """The id of the turn's thread; ``None`` until the CLI has told it."""
+        return self._thread.id
+
+    def __aiter__(self) -> TurnStream:
+        return self
+
+    async def __anext__(self) -> ThreadEvent:
+        if not self._unread:
+            self._unread.extend(await self._receive_batch())
+        try:
+            return self._unread.popleft()
+        except IndexError:
+            raise StopAsyncIteration from None
+
+    async def receive_batch(self) -> Sequence[ThreadEvent]:
+        """Return the events that have come in, waiting for the first; none, at the end of the turn.
+
+        For programs that handle many events at once; iteration gives the same events one by one.
+        """
+        if self._unread:
+            batch = tuple(self._unread)
+            self._unread.clear()
+            return batch
+        return await self._receive_batch()
+
+    async def turn(self) -> Turn:
+        """Read what has not been read of the turn, and return the whole; works after the block too.
+
+        Raises:
+            TurnFailedError: the turn ended with ``turn.failed``.
+            CodexError: see the class.
+        """
+        while await self.receive_batch():
+            continue
+        return self._builder.build()
+
+    async def _receive_batch(self) -> Sequence[ThreadEvent]:
+        if self._source is None:
+            if self._builder.finished:
+                return ()
+            raise self._failure
+        try:
+            batch = await self._source.receive_batch()
+        except CodexError as error:
+            self._failure, self._source = error, None
+            raise
+        for event in batch:
+            self._builder.add(event)
+        if self._builder.finished:
+            self._lift_limits()
+        return batch
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[TurnStream, None]:
+        if self._lift_limits is not _nothing:
+            raise CodexError("a stream is one turn: call thread.stream() again for another")
+        with self._thread._claimed():
+            request = self._thread._request(self._input, self._options)
+            with turn_limits(self._options.signal, self._options.timeout) as self._lift_limits:
+                async with exec_turn(request) as self._source:
+                    try:
+                        yield self
+                    finally:
+                        self._source = None
+                        self._failure = CodexError(
+                            "the block of the stream was left before the turn was over"
+                        )
+
+
+class Thread:
+    """A conversation with Codex, made by :meth:`Codex.start_thread` and its like.
+
+    A thread runs one turn at a time; different threads run side by side. It may be used from
+    any task, and by the synchronous helpers from any thread.
+    """
+
+    def __init__(
+        self,
+        codex_options: CodexOptions,
+        options: ThreadOptions,
+        *,
+        spawn: Spawn,
+        thread_id: str | None = None,
+    ) -> None:
+        self._codex_options = codex_options
+        self._options = options
+        self._spawn = spawn
+        self._id = thread_id
+        self._turn = Lock()
+
+    @property
+    def id(self) -> str | None:
+        """The thread's id, for :meth:`Codex.resume_thread`; ``None`` until the first turn has begun."""
+        return self._id
+
+    def __repr__(self) -> str:
+        return f"<Thread {self._id or '(not started)'}>"
+
+    def stream(self, input: Input, turn_options: TurnOptions | None = None) -> TurnStream:
+        """Return a turn to be run and read inside ``async with``; see :class:`TurnStream`."""
+        return TurnStream(self, input, turn_options or TurnOptions())
+
+    async def run(self, input: Input, turn_options: TurnOptions | None = None) -> Turn:
+        """Run a turn to its end and return it.
+
+        Raises:
+            TurnFailedError: Codex could not complete the turn.
+            CodexError: anything else went wrong; see :class:`TurnStream`.
+        """
+        async with self.stream(input, turn_options) as stream:
+            return await stream.turn()
+
+    async def run_streamed(
+        self, input: Input, turn_options: TurnOptions | None = None
+    ) -> StreamedTurn:
+        """Return a turn whose ``events`` can be iterated over without an ``async with``.
+
+        The turn begins with the first event that is asked for, and runs in a task of its own: the
+        client's, inside ``async with Codex(…)``, else one of the event loop's. Letting the iterator
+        go stops it; :meth:`stream` is the form that also waits for that.
+        """
+        return StreamedTurn(self.run_streamed_events(input, turn_options))
+
+    def run_streamed_events(
+        self, input: Input, turn_options: TurnOptions | None = None
+    ) -> LooseIterator[ThreadEvent]:
+        """Return an iterator over the events of a turn; see :meth:`run_streamed`."""
+        return LooseIterator(self.stream(input, turn_options), self._spawn)
+
+    async def run_with_hooks(
+        self, input: Input, *, hooks: ThreadHooks, turn_options: TurnOptions | None = None
+    ) -> Turn:
+        """Run a turn to its end, calling *hooks* on the way; a hook that raises ends the turn.
+
+        The hooks for ``turn.failed`` run before :class:`TurnFailedError` is raised.
+        """
+        async with self.stream(input, turn_options) as stream:
+            async for event in stream:
+                await dispatch_event(hooks, event)
+            return await stream.turn()
+
+    async def run_json(
+        self,
+        input: Input,
+        *,
+        output_schema: Mapping[str, Any],
+        turn_options: TurnOptions | None = None,
+    ) -> ParsedTurn[Any]:
+        """Run a turn whose answer is a JSON document that satisfies *output_schema*.
+
+        Raises:
+            CodexParseError: the answer is no JSON, or violates the schema.
+            CodexError: the schema is none, or as for :meth:`run`.
+        """
+        return await self._run_parsed(input, json_output(output_schema), turn_options)
+
+    async def run_pydantic(
+        self,
+        input: Input,
+        *,
+        output_model: type[ModelT],
+        turn_options: TurnOptions | None = None,
+    ) -> ParsedTurn[ModelT]:
+        """Run a turn whose answer is an instance of a pydantic model.
+
+        Raises:
+            pydantic.ValidationError: the answer is JSON, but does not validate.
+            CodexParseError: the answer is no JSON.
+            CodexError: *output_model* is no model, pydantic is missing, or as for :meth:`run`.
+        """
+        return await self._run_parsed(input, pydantic_output(output_model), turn_options)
+
+    async def run_typed(
+        self, input: Input, *, output_type: type[T], turn_options: TurnOptions | None = None
+    ) -> ParsedTurn[T]:
+        """Run a turn whose answer is a value of *output_type*.
+
+        Works for attrs classes, dataclasses, TypedDicts, pydantic models, and for what can be built
+        of them, numbers, strings, enums, lists, tuples and unions: ``list[int]`` will do.
+
+        Raises:
+            CodexParseError: the answer is no such value.
+            CodexError: the type has no JSON Schema that OpenAI's strict mode takes, or as for
+                :meth:`run`.
+        """
+        output: Output[T] = typed_output(output_type)
+        return await self._run_parsed(input, output, turn_options)
+
+    def run_sync(self, input: Input, turn_options: TurnOptions | None = None) -> Turn:
+        """Do what :meth:`run` does, from code that is not async.
+
+        Raises:
+            CodexError: an event loop runs in this thread already, or as for :meth:`run`.
+        """
+        return _run_blocking(partial(self.run, input, turn_options), "run")
+
+    def run_json_sync(
+        self,
+        input: Input,
+        *,
+        output_schema: Mapping[str, Any],
+        turn_options: TurnOptions | None = None,
+    ) -> ParsedTurn[Any]:
+        """Do what :meth:`run_json` does, from code that is not async; see :meth:`run_sync`."""
+        run = partial(
+            self.run_json, input, output_schema=output_schema, turn_options=turn_options
+        )
+        return _run_blocking(run, "run_json")
+
+    def run_pydantic_sync(
+        self,
+        input: Input,
+        *,
+        output_model: type[ModelT],
+        turn_options: TurnOptions | None = None,
+    ) -> ParsedTurn[ModelT]:
+        """Do what :meth:`run_pydantic` does, from code that is not async; see :meth:`run_sync`."""
+        run = partial(
+            self.run_pydantic, input, output_model=output_model, turn_options=turn_options
+        )
+        return _run_blocking(run, "run_pydantic")
+
+    async def _run_parsed(
+        self, input: Input, output: Output[T], turn_options: TurnOptions | None
+    ) -> ParsedTurn[T]:
+        options = attrs.evolve(turn_options or TurnOptions(), output_schema=output.schema)
+        turn = await self.run(input, options)
+        return ParsedTurn(turn, output.parse(turn.final_response))
+
+    @contextmanager
+    def _claimed(self) -> Generator[None, None, None]:
+        """Hold the thread for one turn."""
+        if not self._turn.acquire(blocking=False):
+            raise CodexError(
+                f"{self!r} already runs a turn, and a thread runs one at a time: wait for it, or use "
+                "another thread"
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _request(self, input: Input, options: TurnOptions) -> ExecRequest:
+        prompt, images = normalize_input(input)
+        return ExecRequest(
+            codex=self._codex_options,
+            thread=self._options,
+            prompt=prompt,
+            images=images,
+            output_schema=options.output_schema,
+            thread_id=self._id,
+            on_thread_started=self._started,
+        )
+
+    def _started(self, thread_id: str) -> None:
+        self._id = thread_id
+
+
+def _nothing() -> None:
+    """Stand in for what there is not yet."""
+
+
+def _run_blocking(run: Callable[[], Coroutine[Any, Any, T]], name: str) -> T:
+    try:
+        current_token()
+    except anyio.NoEventLoopError:
+        return anyio.run(run)
+    raise CodexError(
+        f"{name}_sync() would block the event loop that runs in this thread: await {name}() instead"
+    )
