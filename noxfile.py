@@ -1,0 +1,107 @@
+"""The checks of the project. ``nox`` runs all that CI runs, ``nox --list`` tells what there is.
+
+Arguments after ``--`` go to pytest: ``nox -s tests-3.12 -- -k framing``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+import nox.virtualenv
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+VERIFIED_CLIS = ("0.80.0", "0.163.0", "0.169.0")
+CLI_IN_PYPI = "0.163.0"
+"""The one verified CLI that can be had without npm."""
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.download_python = "never"
+nox.options.error_on_invalid_session = True
+# Pythons that are not installed are skipped, with a warning. That none of them is must not pass for success.
+nox.options.error_on_missing_interpreters = shutil.which("python3") is None
+
+
+def _install(session: nox.Session, group: str, *extras: str) -> None:
+    """Install the package, from where it lies, with a dependency group."""
+    package = f".[{','.join(extras)}]" if extras else "."
+    session.install("-e", package, *nox.project.dependency_groups(PROJECT, group))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format, style, cancellation hygiene and the layers."""
+    _install(session, "lint", "testing")
+    session.run("ruff", "format", "--check")
+    session.run("ruff", "check")
+    session.run("flake8-async", "--anyio", "--enable=ASYNC1,ASYNC900", "src", "examples")
+    session.run("lint-imports")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check types by mypy and pyright, both strict, and that all public names have them."""
+    _install(session, "typing", "testing", "cli")
+    session.run("mypy")
+    session.run("pyright")
+    session.run("pyright", "--verifytypes", "codex_sdk", "--ignoreexternal")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests that need no CLI, on both event loops."""
+    _install(session, "test", "testing")
+    session.run("pytest", "-m", "not real_cli", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("cli", [nox.param(version, id=version) for version in VERIFIED_CLIS])
+def real_cli(session: nox.Session, cli: str) -> None:
+    """Run the tests that drive the real Codex CLI, with each of the verified ones."""
+    path = _real_cli(session, cli)
+    _install(session, "test", "testing")
+    session.run("pytest", "-m", "real_cli", *session.posargs, env={"CODEX_PATH": str(path)})
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run the code of the README, of the guides and of the docstrings."""
+    _install(session, "docs", "testing", "cli")
+    session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the package, and use what was built without the extras."""
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.install("build")
+    session.run("python", "-m", "build", "--outdir", str(dist), silent=True)
+    [wheel] = dist.glob("*.whl")
+    session.run("python", "-m", "venv", "--clear", str(dist / "venv"))
+    python = str(dist / "venv" / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", str(wheel), external=True)
+    session.run(python, "-I", "tools/try_package.py", str(wheel), external=True)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run a turn of the real CLI, in a temporary project, and show it."""
+    _install(session, "test", "testing", "cli")
+    session.run("python", "-m", "codex_sdk", "demo", *session.posargs)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure."""
+    _install(session, "test", "testing", "cli")
+    for script in sorted((ROOT / "benchmarks").glob("bench_*.py")):
+        session.run("python", str(script.relative_to(ROOT)), *session.posargs)
