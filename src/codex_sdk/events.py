@@ -6,12 +6,21 @@ A turn is ``thread.started``, ``turn.started``, items, and one of ``turn.complet
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Generic, Literal, Union
 
 import attrs
 
 from ._value import Value
 from .items import ThreadItem
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    ItemT_co = TypeVar("ItemT_co", bound=ThreadItem, default=ThreadItem, covariant=True)
+else:  # The default is for type checkers: without it, every plain ``ItemStartedEvent`` is an error.
+    from typing import TypeVar
+
+    ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 
 @attrs.frozen
@@ -70,13 +79,12 @@ class TurnFailedEvent(Value):
     error: ThreadError
 
 
-class _ItemEvent(Value):
-    """What the three item events share."""
+@attrs.frozen
+class ItemStartedEvent(Value, Generic[ItemT_co]):
+    """An item began."""
 
-    __slots__ = ()
-
-    type: str
-    item: ThreadItem
+    type: Literal["item.started"] = attrs.field(default="item.started", kw_only=True, repr=False)
+    item: ItemT_co
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event in the shape in which the CLI wrote it."""
@@ -84,29 +92,29 @@ class _ItemEvent(Value):
 
 
 @attrs.frozen
-class ItemStartedEvent(_ItemEvent):
-    """An item began."""
-
-    type: Literal["item.started"] = attrs.field(default="item.started", kw_only=True, repr=False)
-    item: ThreadItem
-
-
-@attrs.frozen
-class ItemUpdatedEvent(_ItemEvent):
+class ItemUpdatedEvent(Value, Generic[ItemT_co]):
     """An item changed; the event holds it whole."""
 
     type: Literal["item.updated"] = attrs.field(default="item.updated", kw_only=True, repr=False)
-    item: ThreadItem
+    item: ItemT_co
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event in the shape in which the CLI wrote it."""
+        return {"type": self.type, "item": self.item.to_dict()}
 
 
 @attrs.frozen
-class ItemCompletedEvent(_ItemEvent):
+class ItemCompletedEvent(Value, Generic[ItemT_co]):
     """An item is finished. Some types (messages, reasoning) have no other event."""
 
     type: Literal["item.completed"] = attrs.field(
         default="item.completed", kw_only=True, repr=False
     )
-    item: ThreadItem
+    item: ItemT_co
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event in the shape in which the CLI wrote it."""
+        return {"type": self.type, "item": self.item.to_dict()}
 
 
 @attrs.frozen
