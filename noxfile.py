@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import nox
-import nox.virtualenv
+from python_discovery import get_interpreter
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
@@ -21,13 +20,21 @@ VERIFIED_CLIS = ("0.80.0", "0.163.0", "0.169.0")
 CLI_IN_PYPI = "0.163.0"
 """The one verified CLI that can be had without npm."""
 
-nox.needs_version = ">=2025.5"
+
+def _show_pyenv_pythons() -> None:
+    """Add to the end of PATH what pyenv has installed: its own commands show the activated ones only."""
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    folders = [str(path) for version in PYTHONS for path in root.glob(f"versions/{version}.*/bin")]
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *folders])
+
+
+_show_pyenv_pythons()
+nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
-nox.options.error_on_invalid_session = True
-# Pythons that are not installed are skipped, with a warning. That none of them is must not pass for success.
-nox.options.error_on_missing_interpreters = shutil.which("python3") is None
+nox.options.reuse_venv = "yes"
+# A Python that is not installed is skipped, with a warning; that none is must not pass for success.
+nox.options.error_on_missing_interpreters = not any(get_interpreter(version) for version in PYTHONS)
 
 
 def _install(session: nox.Session, group: str, *extras: str) -> None:
@@ -36,13 +43,32 @@ def _install(session: nox.Session, group: str, *extras: str) -> None:
     session.install("-e", package, *nox.project.dependency_groups(PROJECT, group))
 
 
+def _cli(session: nox.Session, version: str) -> Path:
+    """Return the path of a CLI, which is downloaded once."""
+    cache = os.environ.get("CODEX_SDK_CLI_CACHE") or ROOT / ".cache" / "codex-cli"
+    folder = Path(cache) / version
+    if not (programs := _programs(folder)):
+        if shutil.which("npm") is None and version != CLI_IN_PYPI:
+            session.skip(f"Codex CLI {version} comes by npm alone, which is not installed")
+        download = ("tools/setup_binary.py", "--version", version, "--into", str(folder))
+        session.run(sys.executable, *download, external=True)
+        programs = _programs(folder)
+    return programs[0]
+
+
+def _programs(folder: Path) -> list[Path]:
+    """Return the CLIs that setup_binary.py has put into *folder*; it puts whole ones there only."""
+    return [*folder.glob("[!.]*/codex/codex"), *folder.glob("[!.]*/bin/codex")]
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check format, style, cancellation hygiene and the layers."""
     _install(session, "lint", "testing")
     session.run("ruff", "format", "--check")
     session.run("ruff", "check")
-    session.run("flake8-async", "--anyio", "--enable=ASYNC1,ASYNC900", "src", "examples")
+    files = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "src").rglob("*.py"))]
+    session.run("flake8-async", "--anyio", "--enable=ASYNC1,ASYNC900", "--disable=ASYNC106", *files)
     session.run("lint-imports")
 
 
@@ -66,7 +92,7 @@ def tests(session: nox.Session) -> None:
 @nox.parametrize("cli", [nox.param(version, id=version) for version in VERIFIED_CLIS])
 def real_cli(session: nox.Session, cli: str) -> None:
     """Run the tests that drive the real Codex CLI, with each of the verified ones."""
-    path = _real_cli(session, cli)
+    path = _cli(session, cli)
     _install(session, "test", "testing")
     session.run("pytest", "-m", "real_cli", *session.posargs, env={"CODEX_PATH": str(path)})
 
