@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,11 +18,12 @@ from ._core.output_schema import Output, json_output, pydantic_output, typed_out
 from ._runtime.detached import LooseIterator, Spawn
 from ._runtime.exec_turn import ExecRequest, TurnEvents, exec_turn
 from ._runtime.limits import turn_limits
-from .events import ThreadEvent
-from .exceptions import CodexError
+from .events import ThreadEvent, Usage
+from .exceptions import CodexError, TurnFailedError
 from .hooks import ThreadHooks, dispatch_event
 from .inputs import Input, UserInput, normalize_input
 from .options import CodexOptions, ThreadOptions, TurnOptions
+from .telemetry import RunningSpan, span
 from .turn import ParsedTurn, Turn
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class TurnStream(anyio.AsyncContextManagerMixin):
         self._builder = TurnBuilder()
         self._source: TurnEvents | None = None
         self._unread: deque[ThreadEvent] = deque()
+        self._usage_before: Usage | None = None
         self._lift_limits: Callable[[], None] = _nothing
         self._failure = CodexError(
             "the turn is not running: read the stream inside "
@@ -126,7 +128,10 @@ class TurnStream(anyio.AsyncContextManagerMixin):
         """
         while await self.receive_batch():
             continue
-        return self._builder.build()
+        if self._builder.error is not None:
+            raise TurnFailedError(self._builder.error.message, error=self._builder.error)
+        turn = self._builder.build()
+        return attrs.evolve(turn, turn_usage=_share(turn.usage, self._usage_before))
 
     async def _receive_batch(self) -> Sequence[ThreadEvent]:
         if self._source is None:
@@ -142,19 +147,22 @@ class TurnStream(anyio.AsyncContextManagerMixin):
             self._builder.add(event)
         if self._builder.finished:
             self._lift_limits()
+            self._thread._usage = self._builder.build().usage
         return batch
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[TurnStream, None]:
         if self._lift_limits is not _nothing:
             raise CodexError("a stream is one turn: call thread.stream() again for another")
-        with self._thread._claimed():
+        with self._thread._claimed(), self._thread._span() as running:
+            self._usage_before, self._thread._usage = self._thread._usage, None
             request = self._thread._request(self._input, self._options)
             with turn_limits(self._options.signal, self._options.timeout) as self._lift_limits:
                 async with exec_turn(request) as self._source:
                     try:
                         yield self
                     finally:
+                        running.set("thread_id", self._thread.id)
                         self._source = None
                         self._failure = CodexError(
                             "the block of the stream was left before the turn was over"
@@ -181,6 +189,8 @@ class Thread:
         self._spawn = spawn
         self._id = thread_id
         self._turn = Lock()
+        # What the thread has used so far, where that is known: all of its turns ran to their end here.
+        self._usage = Usage(0, 0, 0) if thread_id is None else None
 
     @property
     def id(self) -> str | None:
@@ -334,6 +344,17 @@ class Thread:
         finally:
             self._turn.release()
 
+    def _span(self) -> AbstractContextManager[RunningSpan]:
+        return span(
+            "codex_sdk.thread.turn",
+            {
+                "thread_id": self._id,
+                "model": self._options.model,
+                "sandbox_mode": self._options.sandbox_mode,
+                "working_directory": self._options.working_directory,
+            },
+        )
+
     def _request(self, input: Input, options: TurnOptions) -> ExecRequest:
         prompt, images = normalize_input(input)
         return ExecRequest(
@@ -348,6 +369,16 @@ class Thread:
 
     def _started(self, thread_id: str) -> None:
         self._id = thread_id
+
+
+def _share(usage: Usage | None, before: Usage | None) -> Usage | None:
+    """Return what came on top of *before*; ``None`` where either is not known, or they do not fit."""
+    if usage is None or before is None:
+        return None
+    share = Usage(
+        *(now - then for now, then in zip(attrs.astuple(usage), attrs.astuple(before), strict=True))
+    )
+    return share if min(attrs.astuple(share)) >= 0 else None
 
 
 def _nothing() -> None:

@@ -33,11 +33,14 @@ class Turn(Value):
         items: the items that were completed, in order.
         final_response: the text of the last agent message; ``""`` if there was none.
         usage: tokens as the CLI reports them: over the thread so far, not this turn alone.
+        turn_usage: tokens of this turn alone; ``None`` where they cannot be known: in the first turn
+            of a resumed thread, and in the first after one that did not complete.
     """
 
     items: tuple[ThreadItem, ...]
     final_response: str
     usage: Usage | None
+    turn_usage: Usage | None = None
 
     def agent_messages(self) -> list[AgentMessageItem]:
         """Return the agent's messages."""
@@ -84,6 +87,7 @@ class Turn(Value):
             "items": [item.to_dict() for item in self.items],
             "final_response": self.final_response,
             "usage": None if self.usage is None else self.usage.to_dict(),
+            "turn_usage": None if self.turn_usage is None else self.turn_usage.to_dict(),
         }
 
 

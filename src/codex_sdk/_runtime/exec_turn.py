@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, Union
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from .._core.versions import PINNED, CliVersion, parse_cli_version
 from .._io.locate import CodexBinary, find_codex
 from .._io.process import ChildProcess, new_marker, owned_process
 from .._io.task_groups import open_task_group
-from .._io.turn_files import turn_files
+from .._io.turn_files import TurnFiles, turn_files
 from .._io.version import probe_cli_version
 from ..events import ThreadEvent, ThreadStartedEvent, TurnCompletedEvent, TurnFailedEvent
 from ..exceptions import (
@@ -38,6 +38,7 @@ from ..exceptions import (
     ThreadMismatchError,
 )
 from ..options import CodexOptions, ThreadOptions
+from ..telemetry import RunningSpan, span, trace_environment
 from .channel import producing, send_to
 from .reading import OutputReader
 
@@ -96,29 +97,42 @@ async def exec_turn(request: ExecRequest) -> AsyncGenerator[TurnEvents, None]:
         CodexError: the options are refused, or the CLI cannot be started. Nothing runs then.
     """
     prompt = _encoded(request.prompt)
-    binary = find_codex(request.codex.codex_path_override)
-    marker = new_marker()
-    environment = child_environment(
-        os.environ, request.codex, marker=marker, path_dirs=binary.path_dirs
-    )
-    cli = _Cli(binary, environment)
-    version = await cli.version() if needs_version(request.codex, request.thread) else PINNED
-    with turn_files(request.images, request.output_schema) as files:
-        arguments = exec_arguments(
-            request.codex,
-            request.thread,
-            version=version,
-            thread_id=request.thread_id,
-            images=files.images,
-            schema_file=files.schema_file,
-        )
-        for text in arguments.warnings:
-            warnings.warn(text, CodexWarning, stacklevel=2)
-        command = [binary.path, *arguments.arguments]
-        async with owned_process(command, env=environment, input=prompt) as process:
+    with _exec_span(request), turn_files(request.images, request.output_schema) as files:
+        cli = _Cli.found(request.codex)
+        command = [cli.binary.path, *await _arguments(request, cli, files)]
+        async with owned_process(command, env=cli.environment, input=prompt) as process:
             turn = _ExecTurn(request, process, cli)
             async with producing(turn.pump, buffer=_BUFFER) as batches:
                 yield TurnEvents(batches)
+
+
+def _exec_span(request: ExecRequest) -> AbstractContextManager[RunningSpan]:
+    return span(
+        "codex_sdk.exec",
+        {
+            "thread_id": request.thread_id,
+            "model": request.thread.model,
+            "sandbox_mode": request.thread.sandbox_mode,
+            "working_directory": request.thread.working_directory,
+            "approval_policy": request.thread.approval_policy,
+        },
+    )
+
+
+async def _arguments(request: ExecRequest, cli: _Cli, files: TurnFiles) -> Sequence[str]:
+    """Spell the options as the CLI in use knows them, with a warning for what it does not."""
+    asked = needs_version(request.codex, request.thread)
+    spelled = exec_arguments(
+        request.codex,
+        request.thread,
+        version=await cli.version() if asked else PINNED,
+        thread_id=request.thread_id,
+        images=files.images,
+        schema_file=files.schema_file,
+    )
+    for text in spelled.warnings:
+        warnings.warn(text, CodexWarning, stacklevel=2)
+    return spelled.arguments
 
 
 def _encoded(prompt: str) -> bytes:
@@ -139,6 +153,19 @@ class _Cli:
 
     binary: CodexBinary
     environment: Mapping[str, str]
+
+    @classmethod
+    def found(cls, options: CodexOptions) -> _Cli:
+        """Find the CLI, and put together what it is to find around it.
+
+        Raises:
+            CodexNotFoundError: there is none.
+        """
+        binary = find_codex(options.codex_path_override)
+        environment = child_environment(
+            os.environ, options, marker=new_marker(), path_dirs=binary.path_dirs
+        )
+        return cls(binary, {**environment, **trace_environment()})
 
     async def version(self) -> CliVersion:
         """Return the CLI's version; the pinned one, if it gives no sensible answer."""
