@@ -1,0 +1,141 @@
+"""How a child and all that belongs to it are ended.
+
+First the child alone is asked (SIGTERM). It knows best what to do with its commands, and a sandboxed
+command that is ended behind its back, or by SIGINT, leaves empty folders in the workspace. What then is
+left (Codex's unsandboxed commands survive it) is asked too, and at last killed, until nothing is found
+any more.
+
+The steps are generators of pauses, so that the same code runs under an event loop and, where an
+``asyncio.Task.cancel()`` or the end of the loop allows no further await, without one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from .leader import Leader
+from .process_table import Row
+from .process_tree import ProcessTree
+
+__all__ = ["SHUTDOWN_BOUND", "Shutdown"]
+
+_EOF_GRACE = 2.0
+"""Seconds for a child that is being talked to, to exit when its stdin ends. Measured: at most 0.1 s; the
+rest is for loaded hosts."""
+
+_LEADER_GRACE = 2.0
+"""Seconds for the child to exit on SIGTERM. Measured: at most 0.1 s; the rest is for loaded hosts."""
+
+_COMMAND_GRACE = 0.5
+"""Seconds for what the child left behind to exit on SIGTERM. Short: nobody waits for its result any more,
+and what ignores the signal is ended all the same."""
+
+_KILL_BOUND = 2.0
+"""Seconds until we give up on what SIGKILL does not end: a process that hangs in the kernel."""
+
+SHUTDOWN_BOUND = _EOF_GRACE + _LEADER_GRACE + _COMMAND_GRACE + _KILL_BOUND + 1.5
+"""Seconds after which ending everything is over in any case; 1.5 of them for looking at crowded hosts."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
+"""Seconds between two looks, doubling: most processes exit within a millisecond or two."""
+
+_DOUBTS = 4
+"""How often an uncertain look that found nothing is repeated. What makes it uncertain (a process that
+began or ended during it) is mostly a stranger's doing."""
+
+_CROWD_COST = 0.005
+"""Seconds that a step may take in the event loop's thread; costlier ones run in a worker thread."""
+
+
+class Shutdown:
+    """Ends one child and its tree, step by step.
+
+    A step may run in any thread, and never at the same time as another one.
+
+    Attributes:
+        leader: the child, as soon as it is known.
+        survivors: the numbers of the processes that could not be ended.
+    """
+
+    def __init__(self, tree: ProcessTree) -> None:
+        self._tree = tree
+        self._lock = threading.Lock()
+        self.leader: Leader | None = None
+        self.survivors: list[int] = []
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the host has so many processes that a step takes long."""
+        return self._tree.cost > _CROWD_COST
+
+    def step(self, steps: Iterator[float]) -> float | None:
+        """Do what is next of *steps*; returns the seconds to pause then, ``None`` when all is done."""
+        with self._lock:
+            return next(steps, None)
+
+    def politely(self, *, after_eof: bool) -> Iterator[float]:
+        """End everything, giving each process the time to end by itself.
+
+        *after_eof*: the child's stdin has just been closed, which may be all that it needs.
+        """
+        if not self._has_exited():
+            self._tree.look()  # who belongs to it, as long as each parent is there
+            if after_eof:
+                yield from _until(self._has_exited, _EOF_GRACE)
+            self._end_leader(gently=True)
+            yield from _until(self._has_exited, _LEADER_GRACE)
+        yield from self._sweep(_COMMAND_GRACE)
+
+    def at_once(self) -> Iterator[float]:
+        """Kill everything."""
+        self._end_leader(gently=False)
+        yield from self._sweep(0)
+
+    def _has_exited(self) -> bool:
+        return self.leader is None or self.leader.poll() is not None
+
+    def _end_leader(self, *, gently: bool) -> None:
+        if self.leader is not None:
+            self.leader.end(gently=gently)
+
+    def _sweep(self, grace: float) -> Iterator[float]:
+        """End what is left: gently for *grace* seconds, then by force, until nothing is or time is up."""
+        gentle_until = time.monotonic() + grace
+        asked: set[Row] = set()
+        doubts = _DOUBTS
+        for pause in _pauses(grace + _KILL_BOUND):
+            members, certain = self._tree.look()
+            if not members and self._has_exited():
+                if certain or not doubts:
+                    break
+                doubts -= 1
+            elif time.monotonic() < gentle_until:
+                self._tree.end([row for row in members if row not in asked], gently=True)
+                asked.update(members)
+            else:
+                self._end_leader(gently=False)
+                self._tree.end(members, gently=False)
+            yield pause
+        else:
+            self.survivors.extend(row.pid for row in self._tree.look().members)
+        self.survivors.extend(self._tree.out_of_reach)
+        if self.leader is not None:
+            self.leader.reap()
+
+
+def _until(condition: Callable[[], bool], seconds: float) -> Iterator[float]:
+    for pause in _pauses(seconds):
+        if condition():
+            return
+        yield pause
+
+
+def _pauses(seconds: float) -> Iterator[float]:
+    """Yield the lengths of the pauses to make, until *seconds* have passed."""
+    deadline = time.monotonic() + seconds
+    pause = _FIRST_PAUSE
+    while time.monotonic() < deadline:
+        yield pause
+        pause = min(2 * pause, _LONGEST_PAUSE)
