@@ -26,7 +26,6 @@ from .._core.framing import LineFramer
 from .._core.versions import PINNED, CliVersion, parse_cli_version
 from .._io.locate import CodexBinary, find_codex
 from .._io.process import ChildProcess, new_marker, owned_process
-from .._io.task_groups import open_task_group
 from .._io.turn_files import TurnFiles, turn_files
 from .._io.version import probe_cli_version
 from ..events import ThreadEvent, ThreadStartedEvent, TurnCompletedEvent, TurnFailedEvent
@@ -40,7 +39,6 @@ from ..exceptions import (
 from ..options import CodexOptions, ThreadOptions
 from ..telemetry import RunningSpan, span, trace_environment
 from .channel import producing, send_to
-from .reading import OutputReader
 
 __all__ = ["ExecRequest", "TurnEvents", "exec_turn"]
 
@@ -197,22 +195,22 @@ class _ExecTurn:
 
     async def pump(self, send: MemoryObjectSendStream[Batch]) -> None:
         """Send batches of events; an error, if there is one, is the last thing sent."""
-        reader = OutputReader(self._process)
-        async with open_task_group() as task_group:
-            task_group.start_soon(reader.watch_exit)
-            try:
-                await self._forward_events(reader, send)
-                await self._await_exit(reader)
-            except CodexParseError as error:
-                await send.send(await self._with_version(error))
-            except CodexError as error:
-                await send.send(error)
-            task_group.cancel_scope.cancel("the process has ended")
+        try:
+            await self._forward_events(send)
+            await self._await_exit()
+        except CodexParseError as error:
+            await send.send(await self._with_version(error))
+        except CodexError as error:
+            await send.send(error)
 
-    async def _forward_events(
-        self, reader: OutputReader, send: MemoryObjectSendStream[Batch]
-    ) -> None:
-        while self._last is None and (data := await reader.receive()):
+    async def _read(self) -> bytes:
+        try:
+            return await self._process.receive()
+        except anyio.EndOfStream:
+            return b""
+
+    async def _forward_events(self, send: MemoryObjectSendStream[Batch]) -> None:
+        while self._last is None and (data := await self._read()):
             await self._forward(self._framer.feed(data), send)
         if self._last is None and (line := self._framer.finish()) is not None:
             await self._forward_cut_line(line, send)
@@ -261,14 +259,14 @@ class _ExecTurn:
             if not self._process.returncode:
                 raise
 
-    async def _await_exit(self, reader: OutputReader) -> None:
+    async def _await_exit(self) -> None:
         """Let the process exit by itself, if it will, and judge how it ended.
 
         Raises:
             CodexCLIError: it failed, or it ended before its turn did.
         """
         with anyio.move_on_after(_EXIT_GRACE):
-            while await reader.receive():
+            while await self._read():
                 continue  # A process that cannot write cannot exit.
             await self._process.wait()
         code = self._process.returncode
