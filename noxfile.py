@@ -75,7 +75,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check types by mypy and pyright, both strict, and that all public names have them."""
-    _install(session, "typing", "testing", "cli")
+    _install(session, "typing", "testing")
     session.run("mypy")
     session.run("pyright")
     session.run("pyright", "--verifytypes", "codex_sdk", "--ignoreexternal")

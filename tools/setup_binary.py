@@ -321,7 +321,7 @@ def _safe_path(name: str) -> PurePosixPath:
     """
     path = PurePosixPath(name)
     windows = PureWindowsPath(name)
-    if path.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
+    if windows.drive or windows.root or ".." in windows.parts:
         raise SetupError(f"the archive holds {name!r}, which leaves the folder it is unpacked to")
     return path
 
