@@ -1,19 +1,20 @@
 """One line of the CLI's output in, one event out.
 
-There are two ways through. The item types that come often are decoded by msgspec straight into their attrs
-classes, after a look at the line's types. Every other line goes by way of plain dicts: events that come
-once or twice per turn, items that need care, types that this package does not know, and whatever is
-malformed. Both ways agree on each line that the first can read, so speed is all that it adds.
+msgspec decodes a line straight into the attrs classes, at C speed, but has to be told which: so the line's
+types are looked at first, and each pair of event type and item type has a decoder of its own.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Union, cast, get_args
 
+import attrs
 from msgspec import Struct, ValidationError, convert
 from msgspec.json import Decoder
+from msgspec.json import decode as decode_json
 
 from ..events import (
     ItemCompletedEvent,
@@ -59,17 +60,17 @@ _OTHER_EVENTS = {
     "turn.failed": TurnFailedEvent,
     "error": ThreadErrorEvent,
 }
-_PLAIN_ITEMS = {
+_ITEMS = {
     "agent_message": AgentMessageItem,
     "reasoning": ReasoningItem,
     "command_execution": CommandExecutionItem,
     "file_change": FileChangeItem,
     "mcp_tool_call": McpToolCallItem,
+    "collab_tool_call": CollabToolCallItem,
+    "web_search": WebSearchItem,
     "todo_list": TodoListItem,
     "error": ErrorItem,
 }
-
-_ITEMS = {**_PLAIN_ITEMS, "web_search": WebSearchItem, "collab_tool_call": CollabToolCallItem}
 
 _EFFORTS = frozenset(get_args(ModelReasoningEffort))
 _SHOWN_CHARACTERS = 200
@@ -82,14 +83,12 @@ class _Typed(Struct, gc=False):
 
 
 class _Head(Struct, gc=False):
-    """What the quick way has to know of a line."""
-
     type: str
     item: _Typed | None = None
 
 
 class _ItemHead(Struct):
-    """What a line with an item must have at least."""
+    """What a line must have at least if its event is one of an item."""
 
     item: _Typed
 
@@ -117,22 +116,27 @@ class _CollabLine(Struct):
     item: _CollabItem
 
 
-class _Decoders(dict[str, Callable[[bytes], _ItemEvent]]):
-    """The decoders of one event type by item type, each made at its first use."""
+class _Readers(dict[str, Callable[[bytes], _ItemEvent]]):
+    """What reads the lines of one event type, by item type; each is made at its first use."""
 
     def __init__(self, event_class: Any) -> None:
         super().__init__()
         self._event_class = event_class
 
     def __missing__(self, item_type: str) -> Callable[[bytes], _ItemEvent]:
-        item_class = _PLAIN_ITEMS[item_type]
-        decode = self[item_type] = Decoder(self._event_class[item_class]).decode
-        return decode
+        read = self[item_type] = self._reader(item_type)
+        return read
+
+    def _reader(self, item_type: str) -> Callable[[bytes], _ItemEvent]:
+        if item_type == "collab_tool_call":
+            return partial(_read_collab_event, self._event_class)
+        decode: Callable[[bytes], _ItemEvent]
+        decode = Decoder(self._event_class[_ITEMS[item_type]]).decode
+        return partial(_read_web_search_event, decode) if item_type == "web_search" else decode
 
 
+_READERS = {name: _Readers(event_class) for name, event_class in _ITEM_EVENTS.items()}
 _decode_head = Decoder(_Head).decode
-_decode_object = Decoder(dict[str, Any]).decode
-_DECODERS = {name: _Decoders(event_class) for name, event_class in _ITEM_EVENTS.items()}
 
 
 class EventDecoder:
@@ -154,53 +158,51 @@ class EventDecoder:
         try:
             head = _decode_head(line)
             if head.item is not None:
-                return _DECODERS[head.type][head.item.type](line)
+                return _READERS[head.type][head.item.type](line)
         except (KeyError, *_MALFORMED):
-            pass  # The way below reads the line, or says what is wrong with it.
+            pass  # What is wrong, if anything is, is found out below: no hot line comes there.
         return self._decode_with_care(line)
 
     def _decode_with_care(self, line: bytes) -> ThreadEvent:
         try:
-            data = _decode_object(line)
-            convert(data, _Typed)
+            event_type = decode_json(line, type=_Typed).type
         except _MALFORMED as error:
             raise _parse_error(line, f"a line that is no event: {error}") from error
         try:
-            return self._event(data, line)
+            return self._event(event_type, line)
         except _MALFORMED as error:
-            raise _parse_error(line, f"a malformed {_name_of(data)}: {error}") from error
+            raise _parse_error(line, f"a malformed {_name_of(line)}: {error}") from error
 
-    def _event(self, data: dict[str, Any], line: bytes) -> ThreadEvent:
-        event_type = data["type"]
+    def _event(self, event_type: str, line: bytes) -> ThreadEvent:
         if event_type in _ITEM_EVENTS:
-            return self._item_event(data, line)
+            return self._item_event(event_type, line)
         if event_type in _OTHER_EVENTS:
-            return cast("ThreadEvent", convert(data, _OTHER_EVENTS[event_type]))
+            return cast("ThreadEvent", decode_json(line, type=_OTHER_EVENTS[event_type]))
         if self._keep_unknown:
-            return UnknownEvent(wire_type=event_type, raw=data)
+            return UnknownEvent(wire_type=event_type, raw=decode_json(line))
         raise _unknown_type_error(line, "an event", event_type)
 
-    def _item_event(self, data: dict[str, Any], line: bytes) -> ThreadEvent:
-        item_type = convert(data, _ItemHead).item.type
+    def _item_event(self, event_type: str, line: bytes) -> ThreadEvent:
+        item_type = decode_json(line, type=_ItemHead).item.type
         if item_type in _ITEMS:
             try:
-                return _known_item_event(data, line)
+                return _READERS[event_type][item_type](line)
             except ValidationError as error:
                 if not (self._keep_unknown and _is_unknown_word(error)):
                     raise
         elif not self._keep_unknown:
             raise _unknown_type_error(line, "an item", item_type)
-        return _ITEM_EVENTS[data["type"]](_unknown_item(data, line))
+        return _ITEM_EVENTS[event_type](_unknown_item(line))
 
 
-def _known_item_event(data: dict[str, Any], line: bytes) -> _ItemEvent:
-    event_class: Any = _ITEM_EVENTS[data["type"]]
-    item_type = data["item"]["type"]
-    if item_type == "collab_tool_call":
-        return cast("_ItemEvent", event_class(_collab_item(convert(data, _CollabLine).item)))
-    if item_type == "web_search":
-        _restore_first_id(data["item"], line)
-    return cast("_ItemEvent", convert(data, event_class[_ITEMS[item_type]]))
+def _read_web_search_event(decode: Callable[[bytes], _ItemEvent], line: bytes) -> _ItemEvent:
+    event = decode(line)
+    item = attrs.evolve(event.item, id=convert(_item_with_first_id(line)["id"], str))
+    return attrs.evolve(event, item=item)
+
+
+def _read_collab_event(event_class: type[_ItemEvent], line: bytes) -> _ItemEvent:
+    return event_class(_collab_item(decode_json(line, type=_CollabLine).item))
 
 
 def _collab_item(item: _CollabItem) -> CollabToolCallItem:
@@ -229,23 +231,23 @@ def _agents_states(entries: dict[str, Any]) -> dict[str, CollabAgentState]:
     return states
 
 
-def _unknown_item(data: dict[str, Any], line: bytes) -> UnknownItem:
-    raw = data["item"]
-    _restore_first_id(raw, line)
+def _unknown_item(line: bytes) -> UnknownItem:
+    decode_json(line)  # stricter than json: refuses what no JSON writer could write again
+    raw = _item_with_first_id(line)
     item_id = raw.get("id")
     return UnknownItem(
         id=item_id if isinstance(item_id, str) else "", wire_type=raw["type"], raw=raw
     )
 
 
-def _restore_first_id(item: dict[str, Any], line: bytes) -> None:
-    """Put the first ``id`` that the line's item holds in the place of the last.
+def _item_with_first_id(line: bytes) -> dict[str, Any]:
+    """Return the line's item with the first of its ``id`` fields, where there are several.
 
     Current CLIs write two: the item's own, of the form that all items have, then the model's.
     """
-    if "id" in item:
-        data = json.loads(line.decode(), object_pairs_hook=_object_with_first_id)
-        item["id"] = data["item"]["id"]
+    data = json.loads(line.decode(), object_pairs_hook=_object_with_first_id)
+    item: dict[str, Any] = data["item"]
+    return item
 
 
 def _object_with_first_id(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -268,11 +270,12 @@ def _unknown_type_error(line: bytes, what: str, type_name: str) -> CodexParseErr
     )
 
 
-def _name_of(data: dict[str, Any]) -> str:
+def _name_of(line: bytes) -> str:
+    """Return the types of a line that has at least an event type."""
     try:
-        head = convert(data, _Head)
-    except ValidationError:
-        return str(data["type"])
+        head = decode_json(line, type=_Head)
+    except _MALFORMED:
+        return decode_json(line, type=_Typed).type
     return f"{head.type} of {head.item.type}" if head.item else head.type
 
 
