@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 
 class Value:
@@ -22,5 +22,14 @@ class Value:
         """
         from msgspec import to_builtins
 
-        data: dict[str, Any] = to_builtins(self)
+        data: dict[str, Any] = _with_lists(to_builtins(self))
         return data
+
+
+def _with_lists(data: Any) -> Any:
+    """Return *data* with lists for tuples, so that it equals what JSON makes of it."""
+    if isinstance(data, dict):
+        return {key: _with_lists(value) for key, value in cast("dict[str, Any]", data).items()}
+    if isinstance(data, (list, tuple)):
+        return [_with_lists(value) for value in cast("list[Any]", data)]
+    return data
