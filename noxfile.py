@@ -37,10 +37,9 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = not any(get_interpreter(version) for version in PYTHONS)
 
 
-def _install(session: nox.Session, group: str, *extras: str) -> None:
-    """Install the package, from where it lies, with a dependency group."""
-    package = f".[{','.join(extras)}]" if extras else "."
-    session.install("-e", package, *nox.project.dependency_groups(PROJECT, group))
+def _install(session: nox.Session, extras: str, *groups: str) -> None:
+    """Install the package, from where it lies, with extras and dependency groups."""
+    session.install("-e", f".[{extras}]", *nox.project.dependency_groups(PROJECT, *groups))
 
 
 def _cli(session: nox.Session, version: str) -> Path:
@@ -64,7 +63,7 @@ def _programs(folder: Path) -> list[Path]:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check format, style, cancellation hygiene and the layers."""
-    _install(session, "lint", "testing")
+    _install(session, "testing", "lint")
     session.run("ruff", "format", "--check")
     session.run("ruff", "check")
     files = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "src").rglob("*.py"))]
@@ -75,7 +74,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check types by mypy and pyright, both strict, and that all public names have them."""
-    _install(session, "typing", "testing")
+    _install(session, "testing", "typing")
     session.run("mypy")
     session.run("pyright")
     session.run("pyright", "--verifytypes", "codex_sdk", "--ignoreexternal")
@@ -84,8 +83,8 @@ def typing(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests that need no CLI, on both event loops."""
-    _install(session, "test", "testing")
-    session.run("pytest", "-m", "not real_cli", *session.posargs)
+    _install(session, "testing", "test")
+    session.run("pytest", "-m", "not real_cli", "--ignore=tests/docs", *session.posargs)
 
 
 @nox.session
@@ -93,14 +92,15 @@ def tests(session: nox.Session) -> None:
 def real_cli(session: nox.Session, cli: str) -> None:
     """Run the tests that drive the real Codex CLI, with each of the verified ones."""
     path = _cli(session, cli)
-    _install(session, "test", "testing")
-    session.run("pytest", "-m", "real_cli", *session.posargs, env={"CODEX_PATH": str(path)})
+    _install(session, "testing", "test")
+    arguments = ("-m", "real_cli", "--ignore=tests/docs", *session.posargs)
+    session.run("pytest", *arguments, env={"CODEX_PATH": str(path)})
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Run the code of the README, of the guides and of the docstrings."""
-    _install(session, "docs", "testing", "cli")
+    _install(session, "cli,testing", "test")
     session.run("pytest", "tests/docs", *session.posargs)
 
 
@@ -119,13 +119,13 @@ def package(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run a turn of the real CLI, in a temporary project, and show it."""
-    _install(session, "test", "testing", "cli")
+    _install(session, "cli,testing")
     session.run("python", "-m", "codex_sdk", "demo", *session.posargs)
 
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure."""
-    _install(session, "test", "testing", "cli")
+    _install(session, "cli,testing", "test")
     for script in sorted((ROOT / "benchmarks").glob("bench_*.py")):
         session.run("python", str(script.relative_to(ROOT)), *session.posargs)
