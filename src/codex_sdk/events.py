@@ -1,6 +1,8 @@
 """The events of a turn, in the order in which ``codex exec --experimental-json`` writes them.
 
 A turn is ``thread.started``, ``turn.started``, items, and one of ``turn.completed`` and ``turn.failed``.
+The item events can be told to hold one type of item, ``ItemCompletedEvent[AgentMessageItem]``; as they
+stand, they hold any.
 """
 
 from __future__ import annotations

@@ -122,7 +122,9 @@ class CollabAgentState(Value):
 class CollabToolCallItem(Value):
     """The agent spawned, addressed, awaited or closed a sub-agent.
 
-    ``agents_states`` is keyed by the sub-agents' thread ids.
+    ``agents_states`` is keyed by the sub-agents' thread ids; entries that cannot be read are left out.
+    ``tool`` and the statuses may hold words that are newer than this package, which passes them through;
+    a ``reasoning_effort`` that it does not know is ``None``.
     """
 
     type: Literal["collab_tool_call"] = attrs.field(
@@ -183,7 +185,9 @@ class UnknownItem(Value):
     """An item of a type that this version of the package does not know, kept as it came.
 
     Seen only with ``CodexOptions(unknown_events="keep")``. ``type`` is always ``"unknown"``, so that
-    comparing ``item.type`` with a known type narrows the union; the CLI's word is in ``wire_type``.
+    comparing ``item.type`` with a known type narrows the union; the CLI's word is in ``wire_type``. It is
+    a known word where the item held a status, say, that this package does not know. ``id`` is empty where
+    the item had none.
     """
 
     type: Literal["unknown"] = attrs.field(default="unknown", kw_only=True, repr=False)
