@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["codex_home", "make_home", "private_environment"]
+import attrs
+
+__all__ = ["PrivateHome"]
 
 _INHERITED = frozenset(
     {
@@ -33,49 +35,49 @@ _INHERITED = frozenset(
         "WINDIR",
     }
 )
-"""What a program needs to run; names that hold a secret, or that redirect Codex, are not among them."""
+"""What a program needs to run: nothing that holds a secret or would lead Codex elsewhere."""
 
 
-def make_home(root: Path, url: str) -> None:
-    """Make the directories of :func:`private_environment`, and a configuration that knows only *url*."""
-    for directory in (codex_home(root), _scratch(root)):
-        directory.mkdir(parents=True)
-    configuration = _CONFIGURATION.replace("URL", url)
-    (codex_home(root) / "config.toml").write_text(configuration, encoding="utf-8")
+@attrs.frozen
+class PrivateHome:
+    """The directories under *root* that stand in for the user's."""
+
+    root: Path
+
+    @property
+    def codex_home(self) -> Path:
+        """The ``CODEX_HOME``."""
+        return self._home / ".codex"
+
+    @property
+    def _home(self) -> Path:
+        return self.root / "home"
+
+    @property
+    def _scratch(self) -> Path:
+        return self.root / "tmp"
+
+    def make(self, url: str) -> None:
+        """Make the directories, and a configuration that knows no model but the one at *url*."""
+        for directory in (self.codex_home, self._scratch):
+            directory.mkdir(parents=True)
+        configuration = _CONFIGURATION.replace("URL", url)
+        (self.codex_home / "config.toml").write_text(configuration, encoding="utf-8")
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """Return an environment in which every path to a home leads here."""
+        return {
+            **{name: value for name, value in inherited.items() if _is_inherited(name)},
+            **dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"), str(self._home)),
+            "CODEX_HOME": str(self.codex_home),
+            # beside the home: a CLI with a CODEX_HOME in the directory for temporary files warns
+            **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._scratch)),
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
 
 
-def private_environment(root: Path, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which every path to a home leads into *root*."""
-    home = str(root / "home")
-    scratch = str(
-        _scratch(root)
-    )  # not above CODEX_HOME: CLIs warn of a home in a directory for temporary files
-    kept = {
-        name: value
-        for name, value in inherited.items()
-        if name.upper() in _INHERITED or name.startswith("LC_")
-    }
-    return {
-        **kept,
-        "HOME": home,
-        "USERPROFILE": home,
-        "APPDATA": home,
-        "LOCALAPPDATA": home,
-        "CODEX_HOME": str(codex_home(root)),
-        "TMPDIR": scratch,
-        "TEMP": scratch,
-        "TMP": scratch,
-        "NO_PROXY": "127.0.0.1,localhost",
-    }
-
-
-def codex_home(root: Path) -> Path:
-    """Return the ``CODEX_HOME`` of :func:`private_environment`."""
-    return root / "home" / ".codex"
-
-
-def _scratch(root: Path) -> Path:
-    return root / "tmp"
+def _is_inherited(name: str) -> bool:
+    return name.upper() in _INHERITED or name.startswith("LC_")
 
 
 _CONFIGURATION = """\

@@ -19,7 +19,7 @@ from ..options import CodexOptions
 from . import routes
 from .connection import Disconnected, HttpConnection, HttpRequest
 from .gate import Gate
-from .home import codex_home, make_home, private_environment
+from .home import PrivateHome
 from .replies import Conversation, Cut, Delay, HttpReply, Script, ScriptEntry
 from .requests import ModelRequest
 from .script import Playbook, exhausted_reply
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["ModelServer"]
 
 TEST_API_KEY = "test-key"
+
+
+def _not_running() -> CodexError:
+    return CodexError("the ModelServer is not running: enter it with `async with`")
 
 
 def _retry_overrides(retries: int) -> dict[str, Any]:
@@ -71,7 +75,7 @@ class ModelServer(AsyncContextManagerMixin):
         self._arrival = anyio.Event()
         self._script_error: Exception | None = None
         self._url: str | None = None
-        self._root = Path()
+        self._home: PrivateHome | None = None
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
@@ -81,9 +85,9 @@ class ModelServer(AsyncContextManagerMixin):
             anyio.TemporaryDirectory(prefix="codex-sdk-", ignore_cleanup_errors=True) as root,
             await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
         ):
-            self._root = Path(root)
+            self._home = PrivateHome(Path(root))
             self._url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/v1"
-            await to_thread.run_sync(make_home, self._root, self._url)
+            await to_thread.run_sync(self._home.make, self._url)
             error: BaseException | None = None
             async with anyio.create_task_group() as group:
                 group.start_soon(listener.serve, self._serve, group)
@@ -110,7 +114,7 @@ class ModelServer(AsyncContextManagerMixin):
             CodexError: the server has not been entered yet.
         """
         if self._url is None:
-            raise CodexError("the ModelServer is not running: enter it with `async with`")
+            raise _not_running()
         return self._url
 
     @property
@@ -138,8 +142,17 @@ class ModelServer(AsyncContextManagerMixin):
 
     @property
     def codex_home(self) -> Path:
-        """The ``CODEX_HOME`` of :meth:`codex_options`, with its sessions; removed with the server."""
-        return codex_home(self._root)
+        """The ``CODEX_HOME`` of :meth:`codex_options`, with its sessions; removed with the server.
+
+        Raises:
+            CodexError: the server has not been entered yet.
+        """
+        return self._private_home().codex_home
+
+    def _private_home(self) -> PrivateHome:
+        if self._home is None:
+            raise _not_running()
+        return self._home
 
     def codex_options(self, *, retries: int = 0, **changes: Any) -> CodexOptions:
         """Return options with which a :class:`~codex_sdk.Codex` asks this model, in isolation.
@@ -157,12 +170,13 @@ class ModelServer(AsyncContextManagerMixin):
         Raises:
             CodexError: the server has not been entered yet.
         """
+        env = self._private_home().environment(os.environ)
         overrides = _retry_overrides(retries) if retries else {}
         overrides.update(changes.pop("config_overrides", None) or {})
         options = CodexOptions(
             base_url=self.url,
             api_key=TEST_API_KEY,
-            env={**private_environment(self._root, os.environ), **(changes.pop("env", None) or {})},
+            env={**env, **(changes.pop("env", None) or {})},
             config_overrides=overrides or None,
         )
         return attrs.evolve(options, **changes)
