@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -33,11 +34,12 @@ ThreadMismatchError TurnStream UnknownEvent UnknownEvents UnknownItem UserInput 
 """.split()
 
 
-def modules_after(statement: str) -> set[str]:
+def modules_after(statement: str, *options: str) -> set[str]:
     """Return what *statement* makes Python load, above what it loads by itself."""
     code = f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
-    command = [sys.executable, "-c", code]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [sys.executable, *options, "-c", code]
+    environ = {**os.environ, "PYTHONPATH": str(Path(codex_sdk.__file__ or "").parents[1])}
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environ)
     return set(result.stdout.split())
 
 
@@ -46,7 +48,8 @@ def packages_after(statement: str) -> set[str]:
 
 
 def test_importing_the_package_loads_nothing_else() -> None:
-    assert modules_after("import codex_sdk") <= {"codex_sdk", "__future__"}
+    bare = "-S"  # what site packages load at startup would hide what we load
+    assert modules_after("import codex_sdk", bare) <= {"codex_sdk", "__future__"}
 
 
 def test_the_client_loads_no_model_framework_and_no_generated_protocol() -> None:
