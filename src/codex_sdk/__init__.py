@@ -5,9 +5,8 @@ Importing this package is cheap: each name is loaded, with what it needs, when i
 
 from __future__ import annotations
 
-TYPE_CHECKING = (
-    False  # checkers know the name; importing typing for it would cost more than the rest
-)
+# Checkers know the name. Importing typing for it would cost more than all the rest.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._io.locate import CodexBinary as CodexBinary
     from ._io.locate import find_codex as find_codex
