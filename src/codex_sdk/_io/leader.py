@@ -22,7 +22,6 @@ import anyio
 
 from .._host import Host
 from ..exceptions import CodexError, CodexNotFoundError
-from .process_table import open_process_file
 
 __all__ = ["Leader"]
 
@@ -104,7 +103,11 @@ class Leader:
         return status is not None
 
     async def wait(self, host: Host) -> None:
-        """Return when the process has exited; this does not reap it where there is another way."""
+        """Return when the process has exited; this does not reap it where there is another way.
+
+        Raises:
+            CodexError: there is no thread to be had, where one is needed.
+        """
         if self.poll() is not None:
             return
         file = open_process_file(self.pid)
@@ -124,7 +127,14 @@ class Leader:
             host.call_soon(exited.set)
 
         # A daemon, since it must not hold up the interpreter's exit, whatever happens to the child.
-        threading.Thread(target=block, name=f"codex_sdk wait {self.pid}", daemon=True).start()
+        thread = threading.Thread(target=block, name=f"codex_sdk wait {self.pid}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise CodexError(
+                "cannot start a thread that waits for the Codex CLI: the limit on threads (ulimit -u, or "
+                "that of the container) is reached; raise it"
+            ) from error
         await exited.wait()
 
     def _block_until_exit(self) -> None:
@@ -146,6 +156,16 @@ class Leader:
         if result is None:
             return None
         return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+
+
+def open_process_file(pid: int) -> int | None:
+    """Open a pidfd, which becomes readable when the process exits; ``None`` where there are none."""
+    if sys.platform == "linux" and hasattr(os, "pidfd_open"):
+        try:
+            return os.pidfd_open(pid)
+        except OSError:  # an old kernel, a sandbox that forbids it, or no file descriptor left
+            return None
+    return None
 
 
 def _spawn_error(program: str, cwd: str | None, error: Exception) -> CodexError:

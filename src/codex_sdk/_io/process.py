@@ -13,7 +13,7 @@ import os
 import time
 import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 
 import anyio
@@ -46,9 +46,13 @@ class _Stdio:
 
     def __init__(self, leader: Leader) -> None:
         stdin, stdout, stderr = leader.pipes
-        self.stdin = Writer(stdin)
-        self.stdout = Reader(stdout)
-        self.stderr = Reader(stderr)
+        with ExitStack() as undo:
+            self.stdin = Writer(stdin)
+            undo.callback(self.stdin.close)
+            self.stdout = Reader(stdout)
+            undo.callback(self.stdout.close)
+            self.stderr = Reader(stderr)
+            undo.pop_all()
         self.stderr_read = anyio.Event()
         self.stderr_tail = bytearray()
 
@@ -219,7 +223,9 @@ class _Owner:
             self._stdio.stdin.close()
         steps = self._shutdown.politely(after_eof=after_eof)
         while (pause := await self._step(steps)) is not None:
-            if self._stdio is not None:
+            if self._shutdown.leader_has_exited():
+                self._close_pipes()  # looking for what it left takes file descriptors
+            elif self._stdio is not None:
                 self._stdio.drain()
             await anyio.sleep(pause)
         self._finish()
@@ -228,8 +234,7 @@ class _Owner:
         """Kill everything that is left, without an await."""
         if self.over or os.getpid() != self._host_pid:  # a fork of the host program owns nothing
             return
-        if self._stdio is not None:
-            self._stdio.close()  # first, since looking for processes takes file descriptors
+        self._close_pipes()  # first, since looking for processes takes file descriptors
         steps = self._shutdown.at_once()
         while (pause := self._shutdown.step(steps)) is not None:
             time.sleep(pause)
@@ -269,9 +274,15 @@ class _Owner:
                 pass  # there is no thread to be had
         return self._shutdown.step(steps)
 
-    def _finish(self) -> None:
+    def _close_pipes(self) -> None:
         if self._stdio is not None:
             self._stdio.close()
+
+    def _finish(self) -> None:
+        self._close_pipes()
+        if self._stdio is None and self._shutdown.leader is not None:
+            for file in self._shutdown.leader.pipes:
+                file.close()
         self.over = True
         _living.discard(self)
 
@@ -280,8 +291,6 @@ def _open_stdio(leader: Leader) -> _Stdio:
     try:
         return _Stdio(leader)
     except OSError as error:
-        for file in leader.pipes:
-            file.close()
         raise CodexError(f"cannot talk to process {leader.pid}: {error}") from error
 
 
@@ -332,7 +341,7 @@ async def owned_process(
                 finally:
                     owner.end_now()
                     owner.release()
-    owner.warn()
+                    owner.warn()
 
 
 def _token(env: Mapping[str, str]) -> str:

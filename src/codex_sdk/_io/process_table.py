@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import contextmanager
+import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     import psutil
 
 __all__ = ["ProcessTable", "PsutilTable", "Row", "process_table"]
+
+
+_TRIES, _TRY_PAUSE = 10, 0.0003
+"""How often, and seconds apart, an empty environment is read again: between two programs (``execve``) a
+process has none for a moment, which takes a fraction of a millisecond."""
 
 
 class Row(NamedTuple):
@@ -79,21 +82,20 @@ class LinuxTable:
 
     def carries(self, pid: int, token: bytes) -> bool | None:
         try:
-            environment = _read(f"/proc/{pid}/environ")
+            for _ in range(_TRIES):
+                if environment := _read(f"/proc/{pid}/environ"):
+                    return token in environment
+                time.sleep(_TRY_PAUSE)
         except PermissionError:
             return False
         except (FileNotFoundError, ProcessLookupError):
-            return None
-        if token in environment:
-            return True
-        # Between two programs (execve) a process has no environment for a moment.
-        return None if not environment else False
+            pass
+        return None
 
     def end(self, row: Row, *, gently: bool) -> bool:
         try:
-            with _process_file(row.pid) as file:
-                if _Stat.read(row.pid).born == row.born:
-                    _signal(row.pid, file, gently=gently)
+            if sys.platform == "linux" and _Stat.read(row.pid).born == row.born:
+                os.kill(row.pid, signal.SIGTERM if gently else signal.SIGKILL)
         except PermissionError:
             return False
         except (FileNotFoundError, ProcessLookupError):
@@ -126,38 +128,6 @@ def _read(path: str) -> bytes:
     finally:
         os.close(file)
     return b"".join(pieces)
-
-
-@contextmanager
-def _process_file(pid: int) -> Generator[int | None, None, None]:
-    """Hold on to the process, so that its number cannot pass to another one; ``None`` if we cannot."""
-    file = open_process_file(pid)
-    try:
-        yield file
-    finally:
-        if file is not None:
-            os.close(file)
-
-
-def open_process_file(pid: int) -> int | None:
-    """Open a pidfd, which becomes readable when the process exits; ``None`` where there are none."""
-    if sys.platform == "linux" and hasattr(os, "pidfd_open"):
-        try:
-            return os.pidfd_open(pid)
-        except ProcessLookupError:
-            raise
-        except OSError:
-            return None  # an old kernel, a sandbox that forbids it, or no file descriptor left
-    return None
-
-
-def _signal(pid: int, file: int | None, *, gently: bool) -> None:
-    if sys.platform == "linux":
-        number = signal.SIGTERM if gently else signal.SIGKILL
-        if file is None:
-            os.kill(pid, number)
-        else:
-            signal.pidfd_send_signal(file, number)
 
 
 class PsutilTable:

@@ -80,12 +80,12 @@ class Shutdown:
 
         *after_eof*: the child's stdin has just been closed, which may be all that it needs.
         """
-        if not self._has_exited():
+        if not self.leader_has_exited():
             self._tree.look()  # who belongs to it, as long as each parent is there
             if after_eof:
-                yield from _until(self._has_exited, _EOF_GRACE)
+                yield from _until(self.leader_has_exited, _EOF_GRACE)
             self._end_leader(gently=True)
-            yield from _until(self._has_exited, _LEADER_GRACE)
+            yield from _until(self.leader_has_exited, _LEADER_GRACE)
         yield from self._sweep(_COMMAND_GRACE)
 
     def at_once(self) -> Iterator[float]:
@@ -93,7 +93,8 @@ class Shutdown:
         self._end_leader(gently=False)
         yield from self._sweep(0)
 
-    def _has_exited(self) -> bool:
+    def leader_has_exited(self) -> bool:
+        """Return whether the child has exited, or was never there."""
         return self.leader is None or self.leader.poll() is not None
 
     def _end_leader(self, *, gently: bool) -> None:
@@ -107,7 +108,7 @@ class Shutdown:
         doubts = _DOUBTS
         for pause in _pauses(grace + _KILL_BOUND):
             members, certain = self._tree.look()
-            if not members and self._has_exited():
+            if not members and self.leader_has_exited():
                 if certain or not doubts:
                     break
                 doubts -= 1
