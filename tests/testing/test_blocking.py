@@ -24,7 +24,9 @@ def ask(url: str, prompt: str = "hello") -> str:
 
 
 def test_a_program_without_an_event_loop_can_use_it() -> None:
-    with BlockingModelServer(["one", lambda request: request.prompt.upper()]) as server:
+    server = BlockingModelServer("one")
+    server.will_reply(lambda request: request.prompt.upper())
+    with server:
         assert ask(server.url) == "one"
         assert ask(server.url, "two") == "TWO"
         server.will_reply("three")

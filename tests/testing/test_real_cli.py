@@ -395,6 +395,15 @@ async def test_the_private_home_is_enough_to_run_the_cli_by_hand(session: Sessio
         assert server.requests[0].headers["authorization"] == "Bearer k"
 
 
+async def test_the_cli_asks_nobody_but_the_server(session: Session) -> None:
+    async with ModelServer([RunCommand("sleep 0.5"), "done"]) as server:
+        proxy = server.url.removesuffix("/v1")
+        options = server.codex_options(env={"HTTPS_PROXY": proxy, "https_proxy": proxy})
+        await codex_exec(session.codex, options, cwd=session.workspace)
+        # by itself, a newer CLI fetches plugins from GitHub
+        assert [request.path for request in server.other_requests] == []
+
+
 async def test_a_provider_that_prefers_websockets_falls_back_to_http(session: Session) -> None:
     async with ModelServer("Hello") as server:
         options = server.codex_options(

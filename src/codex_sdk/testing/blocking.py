@@ -46,7 +46,10 @@ class BlockingModelServer(ContextManagerMixin):
             portal.wrap_async_context_manager(self._server),
         ):
             self._portal = portal
-            yield self
+            try:
+                yield self
+            finally:
+                self._portal = None
 
     @property
     def url(self) -> str:
@@ -82,7 +85,11 @@ class BlockingModelServer(ContextManagerMixin):
 
     def will_reply(self, *entries: ScriptEntry, when: str | None = None) -> None:
         """Add *entries* to the end of the script; with *when*, to that of the conversation so marked."""
-        self._running().call(partial(self._server.will_reply, *entries, when=when))
+        extend = partial(self._server.will_reply, *entries, when=when)
+        if self._portal is None:
+            extend()
+        else:
+            self._portal.call(extend)
 
     def codex_options(self, *, retries: int = 0, **changes: Any) -> CodexOptions:
         """Return options with which a :class:`~codex_sdk.Codex` asks this model, in isolation.

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def model_server(anyio_backend: Any) -> AsyncIterator[ModelServer]:
-    """A running ModelServer with an empty script, on the test's own event loop (anyio's pytest plugin)."""
+    """Give a running ModelServer with an empty script, on the test's own event loop.
+
+    This is for tests that anyio's pytest plugin runs; others (of pytest-asyncio, say, whose event loop the
+    server would not be on) use ``blocking_model_server``.
+    """
     from .server import ModelServer
 
     async with ModelServer() as server:
@@ -27,7 +31,7 @@ async def model_server(anyio_backend: Any) -> AsyncIterator[ModelServer]:
 
 @pytest.fixture
 def blocking_model_server() -> Iterator[BlockingModelServer]:
-    """A running BlockingModelServer with an empty script, for tests without an event loop."""
+    """Give a running BlockingModelServer with an empty script, for any test."""
     from .blocking import BlockingModelServer
 
     with BlockingModelServer() as server:
