@@ -11,7 +11,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from typing import Any
+from typing import Any, ClassVar
 
 from anyio.lowlevel import current_token
 
@@ -37,7 +37,7 @@ class Host(ABC):
 
 
 class _AsyncioHost(Host):
-    _tasks: set[Any] = set()  # asyncio itself holds tasks weakly
+    _tasks: ClassVar[set[Any]] = set()  # asyncio itself holds tasks weakly
 
     def __init__(self) -> None:
         import asyncio
@@ -69,6 +69,7 @@ class _TrioHost(Host):
     def __init__(self) -> None:
         import trio
 
+        self._trio = trio  # a finalizer at the interpreter's exit cannot import any more
         self._token = trio.lowlevel.current_trio_token()
 
     def __eq__(self, other: object) -> bool:
@@ -78,18 +79,14 @@ class _TrioHost(Host):
         return hash(self._token)
 
     def call_soon(self, callback: Callable[[], object]) -> bool:
-        import trio
-
         try:
             self._token.run_sync_soon(callback)
-        except trio.RunFinishedError:
+        except self._trio.RunFinishedError:
             return False
         return True
 
     def spawn(self, function: Callable[[], Coroutine[Any, Any, None]], *, name: str) -> None:
-        import trio
-
-        trio.lowlevel.spawn_system_task(function, name=name, context=copy_context())
+        self._trio.lowlevel.spawn_system_task(function, name=name, context=copy_context())
 
 
 def current_host() -> Host:

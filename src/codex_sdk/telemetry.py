@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def trace_environment() -> dict[str, str]:
     return {name.upper(): value for name, value in carrier.items()}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tracer() -> Tracer | None:
     """Return a tracer that follows whatever provider the program sets up, now or later."""
     try:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -18,6 +17,7 @@ from ._core.output_schema import Output, json_output, pydantic_output, typed_out
 from ._runtime.detached import LooseIterator, Spawn
 from ._runtime.exec_turn import ExecRequest, TurnEvents, exec_turn
 from ._runtime.limits import turn_limits
+from ._runtime.turn_slot import Tenancy, TurnSlot
 from .events import ThreadEvent, Usage
 from .exceptions import CodexError, TurnFailedError
 from .hooks import ThreadHooks, dispatch_event
@@ -86,6 +86,7 @@ class TurnStream(anyio.AsyncContextManagerMixin):
         self._source: TurnEvents | None = None
         self._unread: deque[ThreadEvent] = deque()
         self._usage_before: Usage | None = None
+        self._tenancy: Tenancy | None = None
         self._lift_limits: Callable[[], None] = _nothing
         self._failure = CodexError(
             "the turn is not running: read the stream inside "
@@ -154,10 +155,13 @@ class TurnStream(anyio.AsyncContextManagerMixin):
     async def __asynccontextmanager__(self) -> AsyncGenerator[TurnStream, None]:
         if self._lift_limits is not _nothing:
             raise CodexError("a stream is one turn: call thread.stream() again for another")
-        with self._thread._claimed(), self._thread._span() as running:
-            self._usage_before, self._thread._usage = self._thread._usage, None
-            request = self._thread._request(self._input, self._options)
-            with turn_limits(self._options.signal, self._options.timeout) as self._lift_limits:
+        async with self._thread._slot.taken(self._thread) as self._tenancy:
+            with (
+                self._thread._span() as running,
+                turn_limits(self._options.signal, self._options.timeout) as self._lift_limits,
+            ):
+                self._usage_before, self._thread._usage = self._thread._usage, None
+                request = self._thread._request(self._input, self._options)
                 async with exec_turn(request) as self._source:
                     try:
                         yield self
@@ -167,6 +171,11 @@ class TurnStream(anyio.AsyncContextManagerMixin):
                         self._failure = CodexError(
                             "the block of the stream was left before the turn was over"
                         )
+
+    def _let_go(self) -> None:
+        """Take note that nobody will read any more; callable from a finalizer."""
+        if self._tenancy is not None:
+            self._tenancy.let_go = True
 
 
 class Thread:
@@ -188,7 +197,7 @@ class Thread:
         self._options = options
         self._spawn = spawn
         self._id = thread_id
-        self._turn = Lock()
+        self._slot = TurnSlot()
         # What the thread has used so far, where that is known: all of its turns ran to their end here.
         self._usage = Usage(0, 0, 0) if thread_id is None else None
 
@@ -229,7 +238,8 @@ class Thread:
         self, input: Input, turn_options: TurnOptions | None = None
     ) -> LooseIterator[ThreadEvent]:
         """Return an iterator over the events of a turn; see :meth:`run_streamed`."""
-        return LooseIterator(self.stream(input, turn_options), self._spawn)
+        stream = self.stream(input, turn_options)
+        return LooseIterator(stream, self._spawn, on_let_go=stream._let_go)
 
     async def run_with_hooks(
         self, input: Input, *, hooks: ThreadHooks, turn_options: TurnOptions | None = None
@@ -306,9 +316,7 @@ class Thread:
         turn_options: TurnOptions | None = None,
     ) -> ParsedTurn[Any]:
         """Do what :meth:`run_json` does, from code that is not async; see :meth:`run_sync`."""
-        run = partial(
-            self.run_json, input, output_schema=output_schema, turn_options=turn_options
-        )
+        run = partial(self.run_json, input, output_schema=output_schema, turn_options=turn_options)
         return _run_blocking(run, "run_json")
 
     def run_pydantic_sync(
@@ -330,19 +338,6 @@ class Thread:
         options = attrs.evolve(turn_options or TurnOptions(), output_schema=output.schema)
         turn = await self.run(input, options)
         return ParsedTurn(turn, output.parse(turn.final_response))
-
-    @contextmanager
-    def _claimed(self) -> Generator[None, None, None]:
-        """Hold the thread for one turn."""
-        if not self._turn.acquire(blocking=False):
-            raise CodexError(
-                f"{self!r} already runs a turn, and a thread runs one at a time: wait for it, or use "
-                "another thread"
-            )
-        try:
-            yield
-        finally:
-            self._turn.release()
 
     def _span(self) -> AbstractContextManager[RunningSpan]:
         return span(

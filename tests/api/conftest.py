@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from uuid import uuid4
 
-import psutil
 import pytest
 
 from codex_sdk import Codex, CodexOptions
+
+from .. import survivors
 
 PRELUDE = """
 import json, os, signal, subprocess, sys, time
@@ -68,24 +69,10 @@ def codex_like(stand_in: Callable[[str], str]) -> MakeCodex:
 
 
 @pytest.fixture(autouse=True)
-def no_process_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[int]]]:
+def no_process_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
     """Fail a test that leaves a process behind; gives the test the means to look earlier."""
     mark = uuid4().hex
-    monkeypatch.setenv("CODEX_SDK_TEST", mark)
+    monkeypatch.setenv(survivors.NAME, mark)
 
-    def survivors() -> list[int]:
-        return [process.pid for process in psutil.process_iter() if _carries(process, mark)]
-
-    yield survivors
-    assert survivors() == []
-
-
-def _carries(process: psutil.Process, mark: str) -> bool:
-    try:
-        return (
-            process.pid != os.getpid()
-            and process.status() != psutil.STATUS_ZOMBIE
-            and process.environ().get("CODEX_SDK_TEST") == mark
-        )
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
+    yield partial(survivors.carrying, mark)
+    assert survivors.carrying(mark) == []

@@ -17,6 +17,7 @@ from codex_sdk import (
     CodexNotFoundError,
     CodexOptions,
     CodexParseError,
+    CodexWarning,
     ThreadMismatchError,
     ThreadOptions,
     UnknownEvent,
@@ -31,7 +32,7 @@ async def test_an_exit_status_comes_with_the_tail_of_stderr(codex_like: MakeCode
     thread = codex_like(
         "print('noise ' * 100_000 + 'Error: no such model', file=sys.stderr); sys.exit(3)"
     ).start_thread()
-    with pytest.raises(CodexCLIError, match="exited with code 3.*Error: no such model$") as caught:
+    with pytest.raises(CodexCLIError, match=r"exited with code 3.*Error: no such model$") as caught:
         await thread.run("hi")
     assert caught.value.exit_code == 3
     assert len(caught.value.stderr) < 100_000
@@ -66,7 +67,7 @@ async def test_a_failure_after_the_turn_completed_is_not_swallowed(codex_like: M
     thread = codex_like(
         "started(); completed(); print('disk full', file=sys.stderr); sys.exit(1)"
     ).start_thread()
-    with pytest.raises(CodexCLIError, match="completed the turn.*disk full"):
+    with pytest.raises(CodexCLIError, match=r"completed the turn.*disk full"):
         await thread.run("hi")
 
 
@@ -79,11 +80,11 @@ async def test_a_malformed_line_is_a_parse_error_that_names_line_and_cli(
     thread = codex_like(
         f"started(); sys.stdout.buffer.write({line!r} + b'\\n'); sys.stdout.flush(); time.sleep(60)"
     ).start_thread()
-    types = []
+    types: list[str] = []
     with pytest.raises(CodexParseError, match=r"codex-cli 0\.163\.0") as caught:
         async with thread.stream("hi") as stream:
-            async for event in stream:
-                types.append(event.type)
+            while batch := await stream.receive_batch():
+                types += [event.type for event in batch]
     assert types == ["thread.started", "turn.started"]
     assert line[:8].decode(errors="replace") in str(caught.value)
 
@@ -197,7 +198,7 @@ async def test_half_a_line_before_a_crash_is_the_crash_not_a_parse_error(
     codex_like: MakeCodex,
 ) -> None:
     thread = codex_like(
-        "started(); sys.stdout.write('{\"type\": \"item.comp'); sys.stdout.flush(); os._exit(101)"
+        'started(); sys.stdout.write(\'{"type": "item.comp\'); sys.stdout.flush(); os._exit(101)'
     ).start_thread()
     with pytest.raises(CodexCLIError) as caught:
         await thread.run("hi")
@@ -289,9 +290,11 @@ async def test_a_cli_that_cannot_be_executed_is_a_codex_error(tmp_path: Path) ->
 
 async def test_options_without_effect_are_warned_of(codex_like: MakeCodex) -> None:
     codex = codex_like("started(); message(' '.join(sys.argv)); completed()")
-    thread = codex.start_thread(ThreadOptions(remote_models_enabled=True))
+    thread = codex.start_thread(ThreadOptions(approval_policy="untrusted"))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         turn = await thread.run("hi")
-    assert [str(w.message) for w in caught if "remote_models" in str(w.message)]
-    assert "remote_models" not in turn.final_response
+    (warning,) = caught
+    assert warning.category is CodexWarning
+    assert "approval_policy='untrusted' has no effect" in str(warning.message)
+    assert "untrusted" not in turn.final_response

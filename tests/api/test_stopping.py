@@ -41,7 +41,7 @@ started()
 time.sleep(600)
 """
 
-Survivors = Callable[[], list[int]]
+Survivors = Callable[[], list[str]]
 
 
 @pytest.mark.parametrize("script", [SLEEPER, STUBBORN], ids=["sleeper", "stubborn"])
@@ -57,7 +57,7 @@ class TestEachWayOfStopping:
     async def test_an_exception_in_the_body(
         self, codex_like: MakeCodex, script: str, no_process_left: Survivors
     ) -> None:
-        with pytest.raises(LookupError, match="^mine$"):
+        with pytest.raises(LookupError, match=r"^mine$"):
             async with codex_like(script).start_thread().stream("hi") as stream:
                 await anext(stream)
                 raise LookupError("mine")
@@ -204,8 +204,9 @@ class TestEachWayOfStopping:
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for what is promised soon, but not by any event: a dropped iterator cannot be awaited."""
     with anyio.fail_after(20):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await anyio.sleep(0.01)
 
 
@@ -252,7 +253,7 @@ async def test_an_abort_after_the_last_event_changes_nothing(codex_like: MakeCod
         async for event in stream:
             if event.type == "turn.completed":
                 controller.abort("too late")
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         turn = await stream.turn()
     assert turn.final_response == "done"
 
@@ -279,6 +280,26 @@ async def test_a_loose_iterator_that_is_never_read_spawns_nothing(
     await (await thread.run_streamed("hi")).events.aclose()
     gc.collect()
     assert not (tmp_path / "spawned").exists()
+
+
+async def test_after_a_break_out_of_a_loose_iterator_the_next_turn_waits_for_the_end(
+    codex_like: MakeCodex, tmp_path: Path
+) -> None:
+    thread = codex_like(
+        f"""
+        started()
+        if "resume" not in sys.argv:
+            open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
+            signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.3), os._exit(1)))
+            message("first"); time.sleep(600)
+        message("alive" if os.path.exists("/proc/" + open({str(tmp_path / "pid")!r}).read()) else "gone")
+        completed()
+        """
+    ).start_thread()
+    async for event in thread.run_streamed_events("hi"):
+        if event.type == "item.completed":
+            break
+    assert (await thread.run("next")).final_response == "gone"
 
 
 async def test_a_loose_iterator_raises_what_the_turn_raises(codex_like: MakeCodex) -> None:

@@ -212,7 +212,7 @@ async def test_hooks_are_called_in_order_and_async_ones_are_awaited(codex_like: 
     calls: list[str] = []
 
     async def on_item(item: object) -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         calls.append("item")
 
     hooks = ThreadHooks(
@@ -290,4 +290,4 @@ async def test_an_output_schema_reaches_the_cli_as_a_file_that_is_gone_afterward
     turn = await thread.run("hi", TurnOptions(output_schema=schema))
     path, sent = json.loads(turn.final_response)
     assert sent == schema
-    assert not Path(path).exists()
+    assert not await anyio.Path(path).exists()

@@ -54,7 +54,7 @@ class _Link(Generic[T]):
                     while batch := await batches.receive_batch():
                         await send_to(self.send, batch)
                 self.error = None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised in the reader, whatever it is
             self.error = error
         finally:
             self.send.close()
@@ -64,7 +64,9 @@ class _Link(Generic[T]):
         """Stop the turn. Called in the loop's thread; what is still buffered is dropped."""
         self.scope.cancel("the iterator over the turn's events was let go")
         self.receive.close()
-        if not self.started:  # and perhaps never will be: a closing loop cancels tasks before they run
+        if (
+            not self.started
+        ):  # and perhaps never will be: a closing loop cancels tasks before they run
             self.send.close()
             self.ended.set()
 
@@ -84,10 +86,17 @@ class LooseIterator(AsyncIterator[T]):
     """
 
     def __init__(
-        self, source: AbstractAsyncContextManager[BatchSource[T]], spawn: Spawn
+        self,
+        source: AbstractAsyncContextManager[BatchSource[T]],
+        spawn: Spawn,
+        *,
+        on_let_go: Callable[[], object],
     ) -> None:
         self._source = source
         self._spawn = spawn
+        self._on_let_go = (
+            on_let_go  # called from wherever the iterator is let go, finalizers included
+        )
         self._link: _Link[T] | None = None
         self._batch: deque[T] = deque()
         self._closed = False
@@ -105,6 +114,7 @@ class LooseIterator(AsyncIterator[T]):
         self._closed = True
         self._batch.clear()
         if self._link is not None:
+            self._on_let_go()
             await self._link.stop()
 
     async def _next_batch(self) -> Sequence[T]:
@@ -132,5 +142,8 @@ class LooseIterator(AsyncIterator[T]):
 
     def __del__(self) -> None:
         # Finalizers run in whatever thread and at whatever point the collector likes.
-        if self._link is not None and not self._closed and not self._link.host.call_soon(self._link.cut):
+        if self._link is None or self._closed:
+            return
+        self._on_let_go()
+        if not self._link.host.call_soon(self._link.cut):
             self._link.receive.close()

@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any, Union
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from .._core.framing import LineFramer
 from .._core.versions import PINNED, CliVersion, parse_cli_version
 from .._io.locate import CodexBinary, find_codex
 from .._io.process import ChildProcess, new_marker, owned_process
+from .._io.sandbox_litter import removing_sandbox_litter
 from .._io.turn_files import TurnFiles, turn_files
 from .._io.version import probe_cli_version
 from ..events import ThreadEvent, ThreadStartedEvent, TurnCompletedEvent, TurnFailedEvent
@@ -98,10 +100,18 @@ async def exec_turn(request: ExecRequest) -> AsyncGenerator[TurnEvents, None]:
     with _exec_span(request), turn_files(request.images, request.output_schema) as files:
         cli = _Cli.found(request.codex)
         command = [cli.binary.path, *await _arguments(request, cli, files)]
-        async with owned_process(command, env=cli.environment, input=prompt) as process:
-            turn = _ExecTurn(request, process, cli)
-            async with producing(turn.pump, buffer=_BUFFER) as batches:
-                yield TurnEvents(batches)
+        with removing_sandbox_litter(_sandbox_roots(request.thread), cli.environment):
+            async with owned_process(command, env=cli.environment, input=prompt) as process:
+                turn = _ExecTurn(request, process, cli)
+                async with producing(turn.pump, buffer=_BUFFER) as batches:
+                    yield TurnEvents(batches)
+
+
+def _sandbox_roots(options: ThreadOptions) -> Sequence[str]:
+    if options.sandbox_mode == "danger-full-access":
+        return []
+    added = [os.fspath(directory) for directory in options.additional_directories or ()]
+    return [options.working_directory or ".", *added]
 
 
 def _exec_span(request: ExecRequest) -> AbstractContextManager[RunningSpan]:
@@ -127,6 +137,8 @@ async def _arguments(request: ExecRequest, cli: _Cli, files: TurnFiles) -> Seque
         thread_id=request.thread_id,
         images=files.images,
         schema_file=files.schema_file,
+        cwd=str(Path.cwd()),
+        marker=cli.marker,
     )
     for text in spelled.warnings:
         warnings.warn(text, CodexWarning, stacklevel=2)
@@ -151,6 +163,7 @@ class _Cli:
 
     binary: CodexBinary
     environment: Mapping[str, str]
+    marker: tuple[str, str]
 
     @classmethod
     def found(cls, options: CodexOptions) -> _Cli:
@@ -160,10 +173,11 @@ class _Cli:
             CodexNotFoundError: there is none.
         """
         binary = find_codex(options.codex_path_override)
+        marker = new_marker()
         environment = child_environment(
-            os.environ, options, marker=new_marker(), path_dirs=binary.path_dirs
+            os.environ, options, marker=marker, path_dirs=binary.path_dirs
         )
-        return cls(binary, {**environment, **trace_environment()})
+        return cls(binary, {**environment, **trace_environment()}, marker)
 
     async def version(self) -> CliVersion:
         """Return the CLI's version; the pinned one, if it gives no sensible answer."""
@@ -215,9 +229,7 @@ class _ExecTurn:
         if self._last is None and (line := self._framer.finish()) is not None:
             await self._forward_cut_line(line, send)
 
-    async def _forward(
-        self, lines: Iterable[bytes], send: MemoryObjectSendStream[Batch]
-    ) -> None:
+    async def _forward(self, lines: Iterable[bytes], send: MemoryObjectSendStream[Batch]) -> None:
         """Send the events of *lines*, up to the turn's last or to the first that is none."""
         events: list[ThreadEvent] = []
         failure: CodexError | None = None
@@ -248,9 +260,7 @@ class _ExecTurn:
             raise ThreadMismatchError(requested, thread_id)
         self._request.on_thread_started(thread_id)
 
-    async def _forward_cut_line(
-        self, line: bytes, send: MemoryObjectSendStream[Batch]
-    ) -> None:
+    async def _forward_cut_line(self, line: bytes, send: MemoryObjectSendStream[Batch]) -> None:
         """Send a last line that has no newline; half a line is a sign of death, not of bad manners."""
         try:
             await self._forward([line], send)

@@ -21,9 +21,7 @@ _CLOCK_SLACK = 0.001
 
 
 @contextmanager
-def turn_limits(
-    signal: AbortSignal | None, timeout: float | None
-) -> Iterator[Callable[[], None]]:
+def turn_limits(signal: AbortSignal | None, timeout: float | None) -> Iterator[Callable[[], None]]:
     """Cancel the block when *signal* is aborted or *timeout* seconds have passed.
 
     Yields a function that lifts both limits, for the time when the turn is over but the block is not.
