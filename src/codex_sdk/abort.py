@@ -31,7 +31,9 @@ class AbortSignal:
     """
 
     def __init__(self) -> None:
-        self._lock = RLock()  # reentrant: a signal handler may abort while its own thread subscribes
+        self._lock = (
+            RLock()
+        )  # reentrant: a signal handler may abort while its own thread subscribes
         self._abort: _Abort | None = None
         self._callbacks: dict[object, Callable[[], object]] = {}
 

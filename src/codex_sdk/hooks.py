@@ -67,7 +67,9 @@ async def dispatch_event(hooks: ThreadHooks, event: ThreadEvent) -> None:
             await result
 
 
-def _calls(hooks: ThreadHooks, event: ThreadEvent) -> Iterator[tuple[Callable[[Any], HookResult], Any]]:
+def _calls(
+    hooks: ThreadHooks, event: ThreadEvent
+) -> Iterator[tuple[Callable[[Any], HookResult], Any]]:
     if hooks.on_event:
         yield hooks.on_event, event
     specific = getattr(hooks, _HOOK_OF_EVENT.get(event.type, ""), None)
