@@ -7,7 +7,7 @@ and threads, and can be aborted before any of them runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from threading import RLock
 from time import monotonic
@@ -83,7 +83,7 @@ class AbortSignal:
         return float("inf")
 
     @contextmanager
-    def subscribed(self, callback: Callable[[], object]) -> Iterator[None]:
+    def subscribed(self, callback: Callable[[], object]) -> Generator[None, None, None]:
         """Have *callback* called, in the aborting thread, if the signal is aborted during the block.
 
         A signal that is aborted already calls it at once. One that is aborted by the passing of time
@@ -135,7 +135,7 @@ class _AnySignal(AbortSignal):
         return min((signal.seconds_left() for signal in self._signals), default=float("inf"))
 
     @contextmanager
-    def subscribed(self, callback: Callable[[], object]) -> Iterator[None]:
+    def subscribed(self, callback: Callable[[], object]) -> Generator[None, None, None]:
         with ExitStack() as stack:
             for signal in self._signals:
                 stack.enter_context(signal.subscribed(callback))

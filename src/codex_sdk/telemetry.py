@@ -6,7 +6,7 @@ case they cost next to nothing. This package configures no tracing of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ class RunningSpan:
 
 
 @contextmanager
-def span(name: str, attributes: Mapping[str, Any]) -> Iterator[RunningSpan]:
+def span(name: str, attributes: Mapping[str, Any]) -> Generator[RunningSpan, None, None]:
     """Open the span *name* for the block, as a child of the caller's current one.
 
     Attributes that are ``None`` are left out. An exception that leaves the block is recorded, and

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +26,9 @@ for each folder and process, named for the process's number."""
 
 
 @contextmanager
-def removing_sandbox_litter(roots: Iterable[str], environment: Mapping[str, str]) -> Iterator[None]:
+def removing_sandbox_litter(
+    roots: Iterable[str], environment: Mapping[str, str]
+) -> Generator[None, None, None]:
     """After the block, remove from *roots* the empty folders that a sandbox has added to them.
 
     What was there before stays, what is not empty stays, and what a sandbox that still runs (another

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..exceptions import CodexError
 
@@ -50,9 +50,10 @@ def _declared_id(path: Path) -> str | None:
             first: Any = json.loads(next((line for line in file if line.strip()), "null"))
     except (OSError, ValueError):
         return None
-    if not isinstance(first, dict) or first.get("type") != "thread.started":
+    if not isinstance(first, dict):
         return None
-    thread_id = first.get("thread_id")
+    line = cast("dict[str, Any]", first)
+    thread_id = line.get("thread_id") if line.get("type") == "thread.started" else None
     return thread_id if isinstance(thread_id, str) else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,9 @@ _CLOCK_SLACK = 0.001
 
 
 @contextmanager
-def turn_limits(signal: AbortSignal | None, timeout: float | None) -> Iterator[Callable[[], None]]:
+def turn_limits(
+    signal: AbortSignal | None, timeout: float | None
+) -> Generator[Callable[[], None], None, None]:
     """Cancel the block when *signal* is aborted or *timeout* seconds have passed.
 
     Yields a function that lifts both limits, for the time when the turn is over but the block is not.
