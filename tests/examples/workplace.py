@@ -41,7 +41,9 @@ class Workplace:
     def run(self, *command: str | Path, **environ: str) -> str:
         """Run Python with *command*, which has to succeed and to warn of nothing; return what it printed."""
         result = self.try_to_run(*command, **environ)
-        assert (result.returncode, result.stderr) == (0, ""), f"it printed:\n{result.stdout}"
+        assert (result.returncode, result.stderr) == (0, ""), (
+            f"exit status {result.returncode}, stderr:\n{result.stderr}\nstdout:\n{result.stdout}"
+        )
         return result.stdout
 
     def try_to_run(self, *command: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -56,7 +58,8 @@ class Workplace:
             timeout=TIME_LIMIT,
             check=False,
         )
-        assert self.processes() == []
+        left = self.processes()
+        assert not left, f"the program leaves behind: {left}"
         return result
 
     def processes(self) -> list[str]:
