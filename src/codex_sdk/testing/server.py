@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 from anyio import AsyncContextManagerMixin, to_thread
-from anyio.abc import ByteStream, SocketAttribute
+from anyio.abc import ByteStream, Listener, SocketAttribute, SocketStream, TaskGroup
 
 from ..exceptions import CodexError
 from ..options import CodexOptions
@@ -81,24 +81,27 @@ class ModelServer(AsyncContextManagerMixin):
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         if self._url is not None:
             raise CodexError("a ModelServer can be entered once: make a new one")
+        error: BaseException | None = None
         async with (
             anyio.TemporaryDirectory(prefix="codex-sdk-", ignore_cleanup_errors=True) as root,
             await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+            anyio.create_task_group() as group,
         ):
-            self._home = PrivateHome(Path(root))
-            self._url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/v1"
-            await to_thread.run_sync(self._home.make, self._url)
-            error: BaseException | None = None
-            async with anyio.create_task_group() as group:
-                group.start_soon(listener.serve, self._serve, group)
-                try:
-                    yield self
-                except anyio.get_cancelled_exc_class():
-                    raise
-                except BaseException as raised:  # noqa: BLE001 - raised below, as itself
-                    error = raised
-                group.cancel_scope.cancel("the ModelServer is closed")
+            try:
+                await self._start(Path(root), listener, group)
+                yield self
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as raised:  # noqa: BLE001 - raised below, as itself
+                error = raised
+            group.cancel_scope.cancel("the ModelServer is closed")
         self._raise(error)
+
+    async def _start(self, root: Path, listener: Listener[SocketStream], group: TaskGroup) -> None:
+        self._url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/v1"
+        self._home = PrivateHome(root)
+        await to_thread.run_sync(self._home.make, self._url)
+        group.start_soon(listener.serve, self._serve, group)
 
     def _raise(self, error: BaseException | None) -> None:
         if self._script_error is not None and (error is None or isinstance(error, Exception)):
