@@ -83,3 +83,11 @@ def test_the_pinned_version_is_verified_and_prints_as_the_cli_does() -> None:
     assert PINNED in VERIFIED
     assert str(PINNED) == "0.163.0"
     assert str(CliVersion(0, 170, 0, "alpha.3")) == "0.170.0-alpha.3"
+
+
+@given(VERSIONS, VERSIONS)
+def test_reaching_is_being_as_new_except_for_a_build_from_source(
+    one: CliVersion, other: CliVersion
+) -> None:
+    assert one.reaches(other) == (one >= other or str(one) == "0.0.0")
+    assert CliVersion(0, 0, 0).reaches(one)

@@ -1,7 +1,7 @@
 """Versions of the Codex CLI, and the two generations that they fall into.
 
-The generations differ in the names of settings and in what those can do. 0.80.0 stands for the older one;
-0.100.0, 0.117.0, 0.163.0 and 0.169.0 agree on all that this package sends by default.
+They part at 0.100.0, the first version that was seen to know the newer names of settings (``web_search``,
+``model_instructions_file``, ``personality``, ``agents.max_threads``). 0.80.0 knows none of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 
 import attrs
 
-__all__ = ["PINNED", "VERIFIED", "CliVersion", "parse_cli_version"]
+__all__ = ["CURRENT_GENERATION", "PINNED", "VERIFIED", "CliVersion", "parse_cli_version"]
 
 _VERSION = re.compile(
     r"(?<![\w.])v?(\d{1,18})\.(\d{1,18})\.(\d{1,18})(?!\d)(?:-([0-9A-Za-z.-]+))?", re.ASCII
@@ -38,17 +38,20 @@ class CliVersion:
         release = f"{self.major}.{self.minor}.{self.patch}"
         return f"{release}-{self.prerelease}" if self.prerelease else release
 
+    def reaches(self, other: CliVersion) -> bool:
+        """Whether the CLI is as new as *other*. One that was built from a checkout, 0.0.0, always is."""
+        return self >= other or self == _UNRELEASED
+
     @property
     def legacy(self) -> bool:
-        """Whether the CLI is of the older generation: before 0.100.0.
-
-        0.0.0 is not: it is what a CLI built from a checkout of its source calls itself.
-        """
-        return _UNRELEASED < self < _CURRENT_GENERATION
+        """Whether the CLI is of the older generation: before 0.100.0."""
+        return not self.reaches(CURRENT_GENERATION)
 
 
 _UNRELEASED = CliVersion(0, 0, 0)
-_CURRENT_GENERATION = CliVersion(0, 100, 0, "0")  # the lowest of 0.100.0's own pre-releases
+
+CURRENT_GENERATION = CliVersion(0, 100, 0, "0")
+"""The lowest of 0.100.0's own pre-releases."""
 
 PINNED = CliVersion(0, 163, 0)
 """The version that the extra ``cli`` installs, and that a CLI is taken for if it does not say."""
