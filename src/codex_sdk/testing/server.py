@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -100,6 +102,8 @@ class ModelServer(AsyncContextManagerMixin):
     async def _start(self, root: Path, listener: Listener[SocketStream], group: TaskGroup) -> None:
         self._url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/v1"
         self._home = PrivateHome(root)
+        # for what a CLI writes that outlives the server, and with it the removal of the directory
+        atexit.register(rmtree, root, ignore_errors=True)
         await to_thread.run_sync(self._home.make, self._url)
         group.start_soon(listener.serve, self._serve, group)
 
