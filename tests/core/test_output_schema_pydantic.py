@@ -116,7 +116,7 @@ def test_a_model_with_everything_in_it_has_a_strict_schema() -> None:
 def test_a_described_reference_is_a_definition_of_its_own() -> None:
     schema = sent(Owner)
     name = schema["properties"]["favourite"]["$ref"].rpartition("/")[2]
-    assert schema["$defs"][name]["description"] == "The one that is fed first."
+    assert schema["$defs"][name]["description"] == "The one that is fed first.\n\nSays miaow."
     assert schema["$defs"]["Cat"]["description"] == "Says miaow."
 
 

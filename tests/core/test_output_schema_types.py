@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime as dt
+import decimal
 import enum
 import json
 import sys
@@ -265,6 +266,12 @@ def test_a_literal_field_tells_classes_apart() -> None:
     assert read(Union[Started, Ended], answer) == Ended("ended", 1)
 
 
+def test_a_decimal_is_no_number() -> None:
+    union = Union[decimal.Decimal, int]
+    assert type(read(union, {"value": 7})) is int
+    assert read(union, {"value": "7"}) == decimal.Decimal(7)
+
+
 def test_values_that_json_has_itself_need_no_wrapping() -> None:
     assert sent_for(Union[int, float, str]) == {
         "anyOf": [{"type": "integer"}, {"type": "number"}, {"type": "string"}]
@@ -323,7 +330,7 @@ def test_constraints_and_descriptions_of_msgspec_are_sent_and_checked() -> None:
     }
     assert schema["properties"]["tags"]["maxItems"] == 2
     assert schema["properties"]["again"] == {"$ref": "#/$defs/Cat_2"}
-    assert schema["$defs"]["Cat"]["description"] == "The reviewer."
+    assert schema["$defs"]["Cat"]["description"] == "The reviewer.\n\nSays miaow."
     assert schema["$defs"]["Cat_2"]["description"] == "Says miaow."
     assert schema["properties"]["code"] == {
         "type": "string",
@@ -365,6 +372,7 @@ def test_new_types_and_aliases_are_what_they_stand_for() -> None:
     assert sent_for(Name) == {"type": "string"}
     assert read(list[Name], {"value": ["x"]}) == ["x"]
     assert read(Several[int], {"value": [1]}) == [1]
+    assert "there is no way to give a T in JSON" in refusal(Several)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement is new in Python 3.12")
@@ -406,8 +414,9 @@ def test_pydantic_dataclasses_are_read_by_pydantic() -> None:
     @pydantic.dataclasses.dataclass
     class Item:
         count: Annotated[int, pydantic.Field(ge=1)] = 1
+        made: int = dataclasses.field(init=False, default=3)
 
-    assert sent(Item)["properties"]["count"] == {"type": "integer", "minimum": 1}
+    assert sent(Item)["properties"] == {"count": {"type": "integer", "minimum": 1}}
     assert read(Item, {"count": 2}) == Item(2)
     assert "$.count" in failure(Item, {"count": 0})
 

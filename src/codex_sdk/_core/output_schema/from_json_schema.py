@@ -7,11 +7,11 @@ What is read is JSON again: the document that satisfies the schema, with the enc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import NoneType
-from typing import Any, TypeGuard, Union
+from typing import Any, TypeGuard
 
 from ...exceptions import CodexError
 from .shapes import (
+    JSON_LEAVES,
     Array,
     Choice,
     Described,
@@ -27,13 +27,6 @@ from .shapes import (
 
 __all__ = ["json_schema_shape"]
 
-_LEAVES: dict[str, Any] = {
-    "string": str,
-    "boolean": bool,
-    "integer": int,
-    "number": Union[int, float],
-    "null": NoneType,
-}
 _STRING = {"type": "string"}
 
 Schema = Mapping[str, Any]
@@ -93,8 +86,8 @@ class _Schemas:
             return self._object(schema, where)
         if kind == "array":
             return self._array(schema, where)
-        if kind in _LEAVES:
-            return Leaf(kind, _LEAVES[kind], schema)
+        if kind in JSON_LEAVES:
+            return Leaf(kind, JSON_LEAVES[kind], schema)
         raise _unknown(where)
 
     def _reference(self, name: str) -> Shape:

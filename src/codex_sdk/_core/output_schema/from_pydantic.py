@@ -96,6 +96,11 @@ def _json_schema(cls: type) -> dict[str, Any]:
         def field_is_required(self, field: Any, total: bool) -> bool:
             return field["type"] != "typed-dict-field" or super().field_is_required(field, total)
 
+        def field_is_present(self, field: Any) -> bool:
+            return bool(
+                field.get("init", True)
+            )  # a dataclass's field may be none of its parameters
+
     try:
         return TypeAdapter(cls).json_schema(schema_generator=AlwaysGiven)
     except (PydanticUserError, PydanticUndefinedAnnotation) as error:

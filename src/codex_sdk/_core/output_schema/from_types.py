@@ -138,7 +138,7 @@ class _Types:
             return _literal(arguments, where)
         if hasattr(origin, "__value__"):  # a type alias
             value = _bound(
-                origin.__value__, dict(zip(origin.__type_params__, arguments, strict=True))
+                origin.__value__, dict(zip(origin.__type_params__, arguments, strict=False))
             )
             return self._name(hint, lambda: self.shape(value, name_of(hint)))
         if origin is tuple:

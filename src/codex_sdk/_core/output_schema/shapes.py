@@ -34,6 +34,7 @@ from .answers import Key
 from .strict_mode import check_limits, legal_keywords
 
 __all__ = [
+    "JSON_LEAVES",
     "Array",
     "Choice",
     "Converted",
@@ -61,7 +62,16 @@ _KINDS: dict[type, str] = {
     list: "array",
     dict: "object",
 }
-_PLAIN = (str, bool, int, float, NoneType, Union[int, float])
+JSON_LEAVES: dict[str, Any] = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": Union[int, float],
+    "null": NoneType,
+}
+"""The Python type of each JSON type without parts, by the name that JSON Schema has for it."""
+
+_PLAIN = (*JSON_LEAVES.values(), float)
 _ABSENT = object()
 
 
@@ -158,7 +168,8 @@ class Leaf(Shape):
         return legal_keywords(self.keywords)
 
     def read(self, answer: Any) -> Any:
-        return _convert(answer, self.type)
+        plain = _convert(answer, JSON_LEAVES[self.keywords["type"]])  # Decimal takes numbers, too
+        return _convert(plain, self.type)
 
     def is_verbatim(self, seen: set[Shape]) -> bool:
         return self.type in _PLAIN
@@ -262,10 +273,12 @@ class Record(Shape):
 
     def read(self, answer: Any) -> Any:
         document: dict[str, Any] = _convert(answer, dict)
-        for key in document.keys() ^ self.fields.keys():
-            raise Mismatch(
-                f"the key {key!r} is {'missing' if key in self.fields else 'not expected'}"
-            )
+        for key in self.fields:
+            if key not in document:
+                raise Mismatch(f"the key {key!r} is missing")
+        for key in document:
+            if key not in self.fields:
+                raise Mismatch(f"the key {key!r} is not expected")
         values = {key: _read_at(key, shape, document[key]) for key, shape in self.fields.items()}
         given = {key: value for key, value in values.items() if value is not _ABSENT}
         return _made(self.make, given)
@@ -492,7 +505,11 @@ def unique(label: str, taken: Mapping[str, Any]) -> str:
 
 
 def _described(schema: dict[str, Any], description: str) -> dict[str, Any]:
-    return {**schema, "description": description} if description else schema
+    """Return the schema with a description, put before the one that it may have."""
+    if not description:
+        return schema
+    whole = "\n\n".join(filter(None, [description, schema.get("description")]))
+    return {**schema, "description": whole}
 
 
 def _convert(answer: Any, type: Any) -> Any:
