@@ -1,6 +1,7 @@
 """The checks of the project. ``nox`` runs all that CI runs, ``nox --list`` tells what there is.
 
-Arguments after ``--`` go to pytest: ``nox -s tests-3.12 -- -k framing``.
+Sessions run side by side, one per processor; ``-j 1`` runs one after the other, and shows their output as it
+comes. Arguments after ``--`` go to pytest: ``nox -j 1 -s tests-3.12 -- -k framing``.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ def _show_pyenv_pythons() -> None:
 
 _show_pyenv_pythons()
 nox.needs_version = ">=2026.10"
+nox.options.allow_parallel = True
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
+nox.options.parallel = os.cpu_count()
 nox.options.reuse_venv = "yes"
 # A Python that is not installed is skipped, with a warning; that none is must not pass for success.
 nox.options.error_on_missing_interpreters = not any(get_interpreter(version) for version in PYTHONS)
@@ -109,8 +112,8 @@ def package(session: nox.Session) -> None:
     """Build the package, and use what was built, without the extras."""
     dist = Path(session.create_tmp()) / "dist"
     shutil.rmtree(dist, ignore_errors=True)
-    session.install("build")
-    session.run("python", "-m", "build", "--outdir", str(dist), silent=True)
+    session.install("build[uv]")
+    session.run("python", "-m", "build", "--installer=uv", "--outdir", str(dist), silent=True)
     [wheel] = dist.glob("*.whl")
     session.install(str(wheel))
     session.run("python", "-I", "tools/try_package.py", str(wheel))
@@ -123,7 +126,7 @@ def demo(session: nox.Session) -> None:
     session.run("python", "-m", "codex_sdk", "demo", *session.posargs)
 
 
-@nox.session(default=False)
+@nox.session(default=False, allow_parallel=False)
 def bench(session: nox.Session) -> None:
     """Measure."""
     _install(session, "cli,testing", "test")
