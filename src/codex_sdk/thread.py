@@ -102,12 +102,12 @@ class TurnStream(anyio.AsyncContextManagerMixin):
         return self
 
     async def __anext__(self) -> ThreadEvent:
-        if not self._unread:
-            self._unread.extend(await self._receive_batch())
-        try:
-            return self._unread.popleft()
-        except IndexError:
-            raise StopAsyncIteration from None
+        unread = self._unread
+        if not unread:
+            unread.extend(await self._receive_batch())
+            if not unread:
+                raise StopAsyncIteration
+        return unread.popleft()
 
     async def receive_batch(self) -> Sequence[ThreadEvent]:
         """Return the events that have come in, waiting for the first; none, at the end of the turn.
@@ -144,8 +144,7 @@ class TurnStream(anyio.AsyncContextManagerMixin):
         except CodexError as error:
             self._failure, self._source = error, None
             raise
-        for event in batch:
-            self._builder.add(event)
+        self._builder.add(batch)
         if self._builder.finished:
             self._lift_limits()
             self._thread._usage = self._builder.build().usage

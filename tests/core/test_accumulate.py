@@ -32,7 +32,7 @@ USAGE = Usage(11, 3, 7)
 def built(*events: ThreadEvent) -> TurnBuilder:
     builder = TurnBuilder()
     for event in events:
-        builder.add(event)
+        builder.add([event])
     return builder
 
 
@@ -54,7 +54,7 @@ def test_a_turn_has_its_completed_items_its_last_message_and_its_usage() -> None
         UnknownEvent("novelty", {}),
     )
     assert not builder.finished
-    builder.add(TurnCompletedEvent(USAGE))
+    builder.add([TurnCompletedEvent(USAGE)])
     assert builder.finished
     assert builder.thread_id == "thread"
     assert builder.error is None
@@ -91,7 +91,7 @@ def test_the_last_message_counts_even_if_it_is_empty() -> None:
 def test_a_turn_once_built_does_not_change() -> None:
     builder = built(ItemCompletedEvent(AgentMessageItem("item_0", "one")))
     turn = builder.build()
-    builder.add(ItemCompletedEvent(AgentMessageItem("item_1", "two")))
+    builder.add([ItemCompletedEvent(AgentMessageItem("item_1", "two"))])
     assert turn == Turn((AgentMessageItem("item_0", "one"),), "one", None)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..events import (
     ItemCompletedEvent,
     ThreadError,
@@ -15,6 +17,9 @@ from ..items import AgentMessageItem, ThreadItem
 from ..turn import Turn
 
 __all__ = ["TurnBuilder", "is_last_event"]
+
+
+_MILESTONES = frozenset({ThreadStartedEvent, TurnCompletedEvent, TurnFailedEvent})
 
 
 def is_last_event(event: ThreadEvent) -> bool:
@@ -36,14 +41,18 @@ class TurnBuilder:
         self.error: ThreadError | None = None
         self.finished = False
         self._items: list[ThreadItem] = []
-        self._response = ""
         self._usage: Usage | None = None
 
-    def add(self, event: ThreadEvent) -> None:
-        """Take the turn's next event."""
-        if isinstance(event, ItemCompletedEvent):
-            self._add_item(event.item)
-        elif isinstance(event, ThreadStartedEvent):
+    def add(self, events: Iterable[ThreadEvent]) -> None:
+        """Take the turn's next events."""
+        for event in events:
+            if isinstance(event, ItemCompletedEvent):
+                self._items.append(event.item)
+            elif event.__class__ in _MILESTONES:
+                self._pass(event)
+
+    def _pass(self, event: ThreadEvent) -> None:
+        if isinstance(event, ThreadStartedEvent):
             self.thread_id = event.thread_id
         elif isinstance(event, TurnCompletedEvent):
             self.finished, self._usage = True, event.usage
@@ -52,9 +61,10 @@ class TurnBuilder:
 
     def build(self) -> Turn:
         """Return the turn as far as it has come; what has been returned does not change later."""
-        return Turn(items=tuple(self._items), final_response=self._response, usage=self._usage)
-
-    def _add_item(self, item: ThreadItem) -> None:
-        self._items.append(item)
-        if isinstance(item, AgentMessageItem):
-            self._response = item.text
+        messages = (item for item in reversed(self._items) if isinstance(item, AgentMessageItem))
+        last = next(messages, None)
+        return Turn(
+            items=tuple(self._items),
+            final_response="" if last is None else last.text,
+            usage=self._usage,
+        )

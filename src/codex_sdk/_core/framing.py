@@ -7,6 +7,7 @@ Lines end with ``b"\n"`` and nothing else: the CLI's JSON holds U+2028 and U+008
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import methodcaller
 
 from ..exceptions import CodexParseError
 
@@ -87,8 +88,13 @@ class LineFramer:
         self._unfinished.clear()
 
 
+_ends_an_object = methodcaller("endswith", b"}")
+
+
 def _tidied(lines: list[bytes]) -> list[bytes]:
     r"""Return *lines* without the ``\r`` of their ``\r\n``, and without the blank ones."""
+    if all(map(_ends_an_object, lines)):  # as they do, but for the odd one
+        return lines
     return [
         line[:-1] if line[-1] == _RETURN else line for line in lines if line and not line.isspace()
     ]

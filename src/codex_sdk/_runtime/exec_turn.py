@@ -233,9 +233,10 @@ class _ExecTurn:
         """Send the events of *lines*, up to the turn's last or to the first that is none."""
         events: list[ThreadEvent] = []
         failure: CodexError | None = None
+        decode = self._decoder.decode
         try:
             for line in lines:
-                event = self._decoder.decode(line)
+                event = decode(line)
                 if event.__class__ in _MILESTONES:
                     self._take_note(event)
                 events.append(event)
