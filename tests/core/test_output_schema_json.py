@@ -121,7 +121,8 @@ def test_identifiers_within_the_schema_resolve() -> None:
             "other": {"$anchor": "anchored", "type": "string"},
         },
     }
-    output = json_output(schema)
+    inner = {"$id": "inner/", "items": {"$ref": "deep"}, "$defs": {"d": {"$id": "deep"}}}
+    output = json_output({**schema, "contains": inner})
     assert output.parse('{"a": 1, "b": "x"}') == {"a": 1, "b": "x"}
     with pytest.raises(CodexParseError, match=r"at \$\.a"):
         output.parse('{"a": "x"}')

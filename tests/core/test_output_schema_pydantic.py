@@ -113,6 +113,13 @@ def test_a_model_with_everything_in_it_has_a_strict_schema() -> None:
     assert schema["$defs"]["Cat"]["properties"]["lives"]["description"] == "How many are left."
 
 
+def test_a_default_need_not_be_json() -> None:
+    class Defaulted(BaseModel):
+        count: int = Field(default=object())  # type: ignore[assignment]
+
+    assert sent(Defaulted)["properties"] == {"count": {"type": "integer"}}
+
+
 def test_a_described_reference_is_a_definition_of_its_own() -> None:
     schema = sent(Owner)
     name = schema["properties"]["favourite"]["$ref"].rpartition("/")[2]

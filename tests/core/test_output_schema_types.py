@@ -56,7 +56,7 @@ class Tree:
 
 
 class Options(TypedDict, total=False):
-    path: Required[str]
+    path: Required[ReadOnly[str]]
     depth: int
     label: NotRequired[Optional[str]]
     frozen: ReadOnly[bool]
@@ -270,6 +270,12 @@ def test_a_decimal_is_no_number() -> None:
     union = Union[decimal.Decimal, int]
     assert type(read(union, {"value": 7})) is int
     assert read(union, {"value": "7"}) == decimal.Decimal(7)
+
+
+def test_an_integer_is_a_number() -> None:
+    union = Union[float, Severity]
+    assert read(union, {"value": {"float": 1}}) == 1.0
+    assert read(union, {"value": {"Severity": 1}}) is Severity.LOW
 
 
 def test_values_that_json_has_itself_need_no_wrapping() -> None:
