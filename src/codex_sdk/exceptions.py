@@ -68,8 +68,20 @@ class CodexCLIError(CodexError):
         message = f"Codex CLI exited with code {self.exit_code}"
         if self.detail:
             message += f" ({self.detail})"
-        stderr = self.stderr.strip()
-        return f"{message}: {stderr}" if stderr else message
+        told = _without_noise(self.stderr)
+        return f"{message}: {told}" if told else message
+
+
+def _without_noise(stderr: str) -> str:
+    """Return *stderr* without the lines that current CLIs write whatever happens."""
+    told, _, _ = stderr.partition("\nStack backtrace:")
+    return "\n".join(line for line in told.splitlines() if not line.startswith(_NOISE)).strip()
+
+
+_NOISE = (
+    "Reading prompt from stdin",
+    "WARNING: proceeding, even though we could not create PATH aliases",
+)
 
 
 class CodexParseError(CodexError):
@@ -100,14 +112,18 @@ class CodexTimeoutError(CodexError, TimeoutError):
 
     Attributes:
         timeout: the limit, in seconds.
+        last_error: the message of the turn's last ``error`` event, if it had one: what Codex was
+            waiting for, as a rule.
     """
 
-    def __init__(self, timeout: float) -> None:
-        super().__init__(timeout)
+    def __init__(self, timeout: float, last_error: str | None = None) -> None:
+        super().__init__(timeout, last_error)
         self.timeout = timeout
+        self.last_error = last_error
 
     def __str__(self) -> str:
-        return f"the turn did not end within {self.timeout:g} seconds and was stopped"
+        message = f"the turn did not end within {self.timeout:g} seconds and was stopped"
+        return f"{message}; Codex last said: {self.last_error}" if self.last_error else message
 
 
 class TurnFailedError(CodexError):

@@ -155,10 +155,7 @@ class TurnStream(anyio.AsyncContextManagerMixin):
         if self._lift_limits is not _nothing:
             raise CodexError("a stream is one turn: call thread.stream() again for another")
         async with self._thread._slot.taken(self._thread) as self._tenancy:
-            with (
-                self._thread._span() as running,
-                turn_limits(self._options.signal, self._options.timeout) as self._lift_limits,
-            ):
+            with self._thread._span() as running, self._limits() as self._lift_limits:
                 self._usage_before, self._thread._usage = self._thread._usage, None
                 request = self._thread._request(self._input, self._options)
                 async with exec_turn(request) as self._source:
@@ -170,6 +167,10 @@ class TurnStream(anyio.AsyncContextManagerMixin):
                         self._failure = CodexError(
                             "the block of the stream was left before the turn was over"
                         )
+
+    def _limits(self) -> AbstractContextManager[Callable[[], None]]:
+        signal, timeout = self._options.signal, self._options.timeout
+        return turn_limits(signal, timeout, lambda: self._builder.last_error)
 
     def _let_go(self) -> None:
         """Take note that nobody will read any more; callable from a finalizer."""
@@ -330,6 +331,13 @@ class Thread:
             self.run_pydantic, input, output_model=output_model, turn_options=turn_options
         )
         return _run_blocking(run, "run_pydantic")
+
+    def run_typed_sync(
+        self, input: Input, *, output_type: type[T], turn_options: TurnOptions | None = None
+    ) -> ParsedTurn[T]:
+        """Do what :meth:`run_typed` does, from code that is not async; see :meth:`run_sync`."""
+        run = partial(self.run_typed, input, output_type=output_type, turn_options=turn_options)
+        return _run_blocking(run, "run_typed")
 
     async def _run_parsed(
         self, input: Input, output: Output[T], turn_options: TurnOptions | None

@@ -39,6 +39,19 @@ async def test_an_exit_status_comes_with_the_tail_of_stderr(codex_like: MakeCode
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
+async def test_what_clis_always_write_is_not_in_the_message(codex_like: MakeCodex) -> None:
+    thread = codex_like(
+        """
+        print("Reading prompt from stdin...", file=sys.stderr)
+        print("Error: the cause", "", "Stack backtrace:", "   0: <unknown>", sep="\\n", file=sys.stderr)
+        sys.exit(1)
+        """
+    ).start_thread()
+    with pytest.raises(CodexCLIError, match=r"the turn was over\): Error: the cause$") as caught:
+        await thread.run("hi")
+    assert "Stack backtrace" in caught.value.stderr
+
+
 async def test_a_cli_that_dies_before_it_reads_the_prompt_is_a_cli_error(
     codex_like: MakeCodex,
 ) -> None:

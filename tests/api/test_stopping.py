@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import subprocess
 import sys
 import threading
@@ -223,6 +224,15 @@ async def test_a_signal_that_is_aborted_already_spawns_nothing(
         async for _ in thread.run_streamed_events("hi", options):
             pass
     assert not (tmp_path / "spawned").exists()
+
+
+async def test_the_time_limits_error_tells_what_codex_last_said(codex_like: MakeCodex) -> None:
+    thread = codex_like(
+        "started(); emit({'type': 'error', 'message': 'Reconnecting... 3/5'}); time.sleep(600)"
+    ).start_thread()
+    with pytest.raises(CodexTimeoutError, match=r"Reconnecting\.\.\. 3/5") as caught:
+        await thread.run("hi", TurnOptions(timeout=0.5))
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 async def test_signals_that_time_out_end_the_turn(codex_like: MakeCodex) -> None:

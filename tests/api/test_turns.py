@@ -263,6 +263,8 @@ async def test_the_sync_form_refuses_a_running_loop(codex_like: MakeCodex) -> No
         thread.run_sync("hi")
     with pytest.raises(CodexError, match=r"await run_json\(\) instead"):
         thread.run_json_sync("hi", output_schema={"type": "object"})
+    with pytest.raises(CodexError, match=r"await run_typed\(\) instead"):
+        thread.run_typed_sync("hi", output_type=int)
     turn = await anyio.to_thread.run_sync(thread.run_sync, "hi")
     assert turn.final_response == "You said: hi"
 

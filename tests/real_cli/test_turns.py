@@ -247,5 +247,5 @@ async def test_a_turn_without_a_git_repository_needs_the_option(
 ) -> None:
     async with ModelServer(["ok"]) as server:
         thread = make_codex(server).start_thread(attrs.evolve(options, skip_git_repo_check=None))
-        with pytest.raises(CodexError, match="skip-git-repo-check"):
+        with pytest.raises(CodexError, match=r"ThreadOptions\(skip_git_repo_check=True\)"):
             await thread.run("hi", TurnOptions(timeout=30))

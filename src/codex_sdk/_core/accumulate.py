@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ..events import (
     ItemCompletedEvent,
     ThreadError,
+    ThreadErrorEvent,
     ThreadEvent,
     ThreadStartedEvent,
     TurnCompletedEvent,
@@ -19,7 +20,7 @@ from ..turn import Turn
 __all__ = ["TurnBuilder", "is_last_event"]
 
 
-_MILESTONES = frozenset({ThreadStartedEvent, TurnCompletedEvent, TurnFailedEvent})
+_NOTED = frozenset({ThreadStartedEvent, TurnCompletedEvent, TurnFailedEvent, ThreadErrorEvent})
 
 
 def is_last_event(event: ThreadEvent) -> bool:
@@ -34,12 +35,14 @@ class TurnBuilder:
         thread_id: the thread's id, once ``thread.started`` has told it.
         error: why the turn failed, if it did.
         finished: whether the turn's last event has come.
+        last_error: the message of the last ``error`` event, which need not have ended the turn.
     """
 
     def __init__(self) -> None:
         self.thread_id: str | None = None
         self.error: ThreadError | None = None
         self.finished = False
+        self.last_error: str | None = None
         self._items: list[ThreadItem] = []
         self._usage: Usage | None = None
 
@@ -48,7 +51,7 @@ class TurnBuilder:
         for event in events:
             if isinstance(event, ItemCompletedEvent):
                 self._items.append(event.item)
-            elif event.__class__ in _MILESTONES:
+            elif event.__class__ in _NOTED:
                 self._pass(event)
 
     def _pass(self, event: ThreadEvent) -> None:
@@ -58,6 +61,8 @@ class TurnBuilder:
             self.finished, self._usage = True, event.usage
         elif isinstance(event, TurnFailedEvent):
             self.finished, self.error = True, event.error
+        elif isinstance(event, ThreadErrorEvent):
+            self.last_error = event.message
 
     def build(self) -> Turn:
         """Return the turn as far as it has come; what has been returned does not change later."""

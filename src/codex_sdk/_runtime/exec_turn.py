@@ -293,7 +293,7 @@ class _ExecTurn:
                 "the Codex CLI closed its output before the turn was over, and did not exit within "
                 f"{_EXIT_GRACE:g} seconds; it is stopped. Its stderr ends with: {stderr or 'nothing'}"
             )
-        return CodexCLIError(code, stderr, "before the turn was over")
+        return CodexCLIError(code, stderr, _remedy(stderr) or "before the turn was over")
 
     async def _stderr(self) -> str:
         return self._cli.redact(await self._process.stderr())
@@ -301,6 +301,23 @@ class _ExecTurn:
     async def _with_version(self, error: CodexParseError) -> CodexParseError:
         return CodexParseError(f"{self._cli.redact(str(error))} ({await self._cli.describe()})")
 
+
+def _remedy(stderr: str) -> str | None:
+    """Return what to do about a refusal of the CLI's that names its own flags only."""
+    for sign, remedy in _REMEDIES.items():
+        if sign in stderr:
+            return remedy
+    return None
+
+
+_REMEDIES = {
+    "--skip-git-repo-check was not specified": (
+        "the working directory is in no Git repository; ThreadOptions(skip_git_repo_check=True) allows that"
+    ),
+    "already has an active writer": "another process runs a turn of this thread; wait for it",
+    "no rollout found for thread id": "there is no thread of that id under its CODEX_HOME",
+}
+"""Verified with 0.80.0 (the first), 0.163.0 and 0.169.0."""
 
 _MILESTONES = frozenset({ThreadStartedEvent, TurnCompletedEvent, TurnFailedEvent})
 

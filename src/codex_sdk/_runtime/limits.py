@@ -22,11 +22,12 @@ _CLOCK_SLACK = 0.001
 
 @contextmanager
 def turn_limits(
-    signal: AbortSignal | None, timeout: float | None
+    signal: AbortSignal | None, timeout: float | None, last_error: Callable[[], str | None]
 ) -> Generator[Callable[[], None], None, None]:
     """Cancel the block when *signal* is aborted or *timeout* seconds have passed.
 
     Yields a function that lifts both limits, for the time when the turn is over but the block is not.
+    *last_error* tells what the turn last complained of.
     A cancellation of the caller's own passes through as it is.
 
     Raises:
@@ -56,7 +57,7 @@ def turn_limits(
         if signal is not None and signal.aborted:
             raise _abort_error(signal.reason)
         if timeout is not None:
-            raise CodexTimeoutError(timeout)
+            raise CodexTimeoutError(timeout, last_error())
 
 
 def _abort_error(reason: object) -> CodexAbortError:
