@@ -276,6 +276,33 @@ def test_the_most_explicit_wish_for_web_search_wins(asked: dict[str, Any], mode:
     }
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"web_search_mode": "cached"},
+        {"web_search_cached_enabled": True},
+        {"feature_overrides": {"web_search_cached": True}},
+    ],
+)
+@pytest.mark.parametrize(
+    "sandbox",
+    [
+        {"sandbox_mode": "danger-full-access"},
+        {"config_overrides": {"sandbox_mode": "danger-full-access"}},
+    ],
+)
+def test_newer_clis_cannot_search_the_cache_without_a_sandbox(
+    asked: dict[str, Any], sandbox: dict[str, Any]
+) -> None:
+    (warning,) = spelled({**asked, **sandbox}).warnings
+    assert warning.startswith(f"ThreadOptions.{next(iter(asked))}")
+    assert "searches live" in warning
+    assert words({**asked, **sandbox}) == words(sandbox)
+    assert settings({**asked, **sandbox}, version=LEGACY)["features"]["web_search_cached"]
+    for other in ("live", "disabled"):
+        assert settings({"web_search_mode": other, **sandbox})["web_search"] == other
+
+
 # Approvals ------------------------------------------------------------------------------------------------
 
 

@@ -190,26 +190,36 @@ def _add_network_access(line: CommandLine) -> None:
 
 
 def _add_web_search(line: CommandLine) -> None:
-    mode = _web_search_mode(line)
+    mode, words = _web_search_mode(line)
     if mode is None:
         return
     if line.version.legacy:
         line.set("features.web_search_request", mode == "live")
         line.set("features.web_search_cached", mode == "cached")
+    elif mode == "cached" and _is_unsandboxed(line):
+        line.warn(
+            words, "without a sandbox it searches live; ask for a sandbox or for no web search"
+        )
     else:
         line.set("web_search", mode)
 
 
-def _web_search_mode(line: CommandLine) -> str | None:
+def _web_search_mode(line: CommandLine) -> tuple[str | None, str]:
+    """Return the mode that is asked for, and in which words."""
     if line.thread.web_search_mode is not None:
-        return line.choice("web_search_mode", WebSearchMode)
+        mode = line.choice("web_search_mode", WebSearchMode)
+        return mode, f"{words_for('web_search_mode')}={mode!r}"
     cached = line.wishes.get("web_search_cached_enabled")
     enabled = line.wishes.get("web_search_enabled")
     if cached and cached.value:
-        return "cached"
+        return "cached", cached.words
     if enabled and enabled.value:
-        return "live"
-    return "disabled" if cached or enabled else None
+        return "live", enabled.words
+    return ("disabled" if cached or enabled else None), ""
+
+
+def _is_unsandboxed(line: CommandLine) -> bool:
+    return (line.thread.sandbox_mode or line.overrides.get("sandbox_mode")) == "danger-full-access"
 
 
 def _add_switches(line: CommandLine) -> None:
