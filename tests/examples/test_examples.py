@@ -218,10 +218,6 @@ def test_hooks_streaming_calls_its_hooks_in_order(workplace: Workplace) -> None:
     assert re.search(".*".join(steps), printed, re.DOTALL), printed
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="a turn's end ends the CLI's notify program too, about 50 ms after it was started",
-)
 def test_notify_hook_is_called_with_the_end_of_the_turn(workplace: Workplace) -> None:
     workplace.model.will_reply("Hello!")
 

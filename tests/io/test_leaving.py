@@ -6,10 +6,13 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from textwrap import dedent
 
 import anyio
 import pytest
+
+from codex_sdk._io import stopping
 
 from .conftest import SHAPES, Run, command, until_ready
 
@@ -101,6 +104,26 @@ async def test_nothing_is_left_where_no_shield_holds(
     run: Run, survivors: Survivors, leave: Leave, shape: str
 ) -> None:
     await _check(run, survivors, leave, shape)
+
+
+async def test_what_an_exited_child_started_in_its_own_group_may_end_by_itself(
+    run: Run, survivors: Survivors, tmp_path: Path
+) -> None:
+    done = tmp_path / "done"
+    parting = f"import time; time.sleep(0.3); open({str(done)!r}, 'w').close()"
+    async with run(f"subprocess.Popen([sys.executable, '-ISc', {parting!r}]); ready()") as child:
+        await child.wait()
+    assert done.exists()
+    assert survivors() == []
+
+
+async def test_what_stays_in_the_group_of_an_exited_child_is_ended(
+    run: Run, survivors: Survivors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "_PARTING_GRACE", 0.2)
+    async with run("subprocess.Popen(['sleep', '600']); ready()") as child:
+        await child.wait()
+    assert survivors() == []
 
 
 async def _check(run: Run, survivors: Survivors, leave: Leave, shape: str) -> None:
@@ -211,6 +234,8 @@ def test_the_end_of_the_host_program_leaves_nothing(
 ) -> None:
     done = _run_host(CLEAN_ENDS[end], shape, anyio_backend_name)
     expected = "KeyboardInterrupt" if end == "Ctrl-C" else ""
+    if sys.version_info < (3, 11) and expected and anyio_backend_name == "asyncio":
+        expected = "asyncio.exceptions.CancelledError"  # what anyio makes of an interrupt there
     assert done.stdout == "ready\n"
     assert done.stderr.rstrip().rpartition("\n")[2] == expected
     assert survivors() == []

@@ -14,8 +14,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from io import FileIO
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import Popen
 from typing import Any
 
 import anyio
@@ -52,29 +54,27 @@ class Leader:
         Raises:
             CodexError: there is no such program, or the system does not let us start it.
         """
-        try:
-            self._popen = Popen(
-                command,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=PIPE,
-                bufsize=0,
-                env=env,
-                cwd=cwd,
-                **_POPEN_OPTIONS,
-            )
-        except (OSError, ValueError) as error:
-            raise _spawn_error(command[0], cwd, error) from error
         self._status: int | None = None
+        # Not Popen's own pipes: when the second cannot be made, Python 3.10 leaves the first open.
+        with ExitStack() as on_failure, ExitStack() as always:
+            try:
+                stdin, self._stdin = _pipe(always, on_failure)
+                self._stdout, stdout = _pipe(on_failure, always)
+                self._stderr, stderr = _pipe(on_failure, always)
+                options = {"env": env, "cwd": cwd, **_POPEN_OPTIONS}
+                self._popen = Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, **options)
+            except (OSError, ValueError) as error:
+                raise _spawn_error(command[0], cwd, error) from error
+            on_failure.pop_all()
 
     @property
     def pid(self) -> int:
         return self._popen.pid
 
     @property
-    def pipes(self) -> tuple[Any, Any, Any]:
-        """Our ends of the child's stdin, stdout and stderr: unbuffered files."""
-        return self._popen.stdin, self._popen.stdout, self._popen.stderr
+    def pipes(self) -> tuple[FileIO, FileIO, FileIO]:
+        """Our ends of the child's stdin, stdout and stderr."""
+        return self._stdin, self._stdout, self._stderr
 
     @property
     def reaped(self) -> bool:
@@ -156,6 +156,14 @@ class Leader:
         if result is None:
             return None
         return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+
+
+def _pipe(reading: ExitStack, writing: ExitStack) -> tuple[FileIO, FileIO]:
+    """Return the two ends of a pipe, each to be closed by its stack."""
+    ends = os.pipe()
+    return reading.enter_context(FileIO(ends[0], "rb")), writing.enter_context(
+        FileIO(ends[1], "wb")
+    )
 
 
 def open_process_file(pid: int) -> int | None:

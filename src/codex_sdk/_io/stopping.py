@@ -11,6 +11,8 @@ The steps are generators of pauses, so that the same code runs under an event lo
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +30,11 @@ rest is for loaded hosts."""
 _LEADER_GRACE = 2.0
 """Seconds for the child to exit on SIGTERM. Measured: at most 0.1 s; the rest is for loaded hosts."""
 
+_PARTING_GRACE = 5.0
+"""Seconds for programs of the child's own process group to end by themselves, when the child has: Codex
+starts the user's ``notify`` program as its last act and does not wait for it. The model's commands and MCP
+servers have groups of their own."""
+
 _COMMAND_GRACE = 0.5
 """Seconds for what the child left behind to exit on SIGTERM. Short: nobody waits for its result any more,
 and what ignores the signal is ended all the same."""
@@ -35,7 +42,9 @@ and what ignores the signal is ended all the same."""
 _KILL_BOUND = 2.0
 """Seconds until we give up on what SIGKILL does not end: a process that hangs in the kernel."""
 
-SHUTDOWN_BOUND = _EOF_GRACE + _LEADER_GRACE + _COMMAND_GRACE + _KILL_BOUND + 1.5
+SHUTDOWN_BOUND = (
+    max(_EOF_GRACE + _LEADER_GRACE, _PARTING_GRACE) + _COMMAND_GRACE + _KILL_BOUND + 1.5
+)
 """Seconds after which ending everything is over in any case; 1.5 of them for looking at crowded hosts."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
@@ -80,7 +89,9 @@ class Shutdown:
 
         *after_eof*: the child's stdin has just been closed, which may be all that it needs.
         """
-        if not self.leader_has_exited():
+        if self.leader_has_exited():
+            yield from _until(self._group_is_empty, _PARTING_GRACE)
+        else:
             self._tree.look()  # who belongs to it, as long as each parent is there
             if after_eof:
                 yield from _until(self.leader_has_exited, _EOF_GRACE)
@@ -96,6 +107,13 @@ class Shutdown:
     def leader_has_exited(self) -> bool:
         """Return whether the child has exited, or was never there."""
         return self.leader is None or self.leader.poll() is not None
+
+    def _group_is_empty(self) -> bool:
+        """Return whether the child's process group has no living member."""
+        if self.leader is None or sys.platform == "win32":
+            return True
+        group = self.leader.pid
+        return all(_group_of(row.pid) != group for row in self._tree.look().members)
 
     def _end_leader(self, *, gently: bool) -> None:
         if self.leader is not None:
@@ -124,6 +142,13 @@ class Shutdown:
         self.survivors.extend(self._tree.out_of_reach)
         if self.leader is not None:
             self.leader.reap()
+
+
+def _group_of(pid: int) -> int | None:
+    try:
+        return None if sys.platform == "win32" else os.getpgid(pid)
+    except OSError:  # gone meanwhile
+        return None
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> Iterator[float]:
