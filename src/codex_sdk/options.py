@@ -112,28 +112,33 @@ class ThreadOptions(_Options):
         working_directory: where the agent works, ``--cd``; default: this process's own.
         skip_git_repo_check: run outside a Git repository too.
         model_reasoning_effort: how much the model thinks.
-        model_instructions_file: a file whose text replaces the model's base instructions.
-        model_personality: the agent's tone; not known to CLIs before 0.100.
-        max_threads: how many sub-agents may run at once, at least 1; not known to CLIs before 0.100.
+        model_instructions_file: a file whose text replaces the model's base instructions; a relative
+            path starts at ``working_directory``.
+        model_personality: the agent's tone. CLIs before 0.100 have none.
+        max_threads: how many sub-agents may run at once, at least 1. CLIs before 0.100 have none.
         network_access_enabled: network for commands in the ``workspace-write`` sandbox.
-        web_search_mode: the model's own web search: off, from the index, or live.
+        web_search_mode: the model's own web search: off, from an index (which current CLIs do in a
+            sandbox only), or live.
         web_search_enabled: the older form of ``web_search_mode="live"``.
         web_search_cached_enabled: the older form of ``web_search_mode="cached"``.
-        skills_enabled: deprecated; skills are always on, and this is never sent.
+        skills_enabled: deprecated, and never sent: skills are always on.
         shell_snapshot_enabled: start commands from a snapshot of the login shell.
-        background_terminals_enabled: commands that go on in the background (``unified_exec``).
-        apply_patch_freeform_enabled: patches as free text; CLIs before 0.100 only.
-        exec_policy_enabled: the rules files that allow and forbid commands; CLIs before 0.100 only.
-        remote_models_enabled: the model list from the server; CLIs before 0.100 only.
-        collaboration_modes_enabled: collaboration modes; no verified CLI has a switch for them.
+        background_terminals_enabled: commands that go on in the background; always on in current CLIs.
+        apply_patch_freeform_enabled: patches as free text. In current CLIs, the model decides.
+        exec_policy_enabled: the rules files that allow and forbid commands.
+        remote_models_enabled: the model list from the server; always on in current CLIs.
+        collaboration_modes_enabled: collaboration modes; always on in current CLIs, which have no
+            switch for them, and unknown to those before 0.100.
         connectors_enabled: apps (formerly connectors) of the ChatGPT account.
-        responses_websockets_enabled: a WebSocket to the model; no verified CLI has a switch for it.
-        request_compression_enabled: compressed model requests.
+        responses_websockets_enabled: a WebSocket to the model: always tried with OpenAI itself, and a
+            setting of the provider with a ``base_url``.
+        request_compression_enabled: compressed model requests; to OpenAI itself only.
         feature_overrides: further feature flags, name to on or off; explicit options win.
-        approval_policy: when Codex asks before it acts. ``codex exec`` has nobody to ask, and always
-            runs with ``"never"``.
-        approvals_reviewer: who reviews approvals.
-        additional_directories: directories that are writable besides the working directory.
+        approval_policy: when Codex asks before it acts. ``codex exec`` has nobody to ask and runs with
+            ``"never"``, unless ``approvals_reviewer`` names a model to ask.
+        approvals_reviewer: who reviews approvals; ``"guardian_subagent"``, a model, needs a current CLI.
+        additional_directories: directories that are writable besides the working directory, to which
+            relative ones are relative.
         config_overrides: ``--config`` entries; they win over those of the client's options.
     """
 
