@@ -90,6 +90,14 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-m", "not real_cli", "--ignore=tests/docs", *session.posargs)
 
 
+@nox.session(python=PYTHONS[0], venv_backend="uv", default=False)
+def lowest(session: nox.Session) -> None:
+    """Run the tests that need no CLI with the oldest versions that pyproject.toml allows."""
+    session.env["UV_RESOLUTION"] = "lowest-direct"
+    _install(session, "testing", "test")
+    session.run("pytest", "-m", "not real_cli", "--ignore=tests/docs", *session.posargs)
+
+
 @nox.session
 @nox.parametrize("cli", [nox.param(version, id=version) for version in VERIFIED_CLIS])
 def real_cli(session: nox.Session, cli: str) -> None:
