@@ -241,6 +241,57 @@ def test_fields_that_say_nothing_are_refused_by_name() -> None:
         pydantic_output(Odd)
 
 
+def custom(schema: dict[str, Any]) -> Any:
+    """Return a model whose one field has a JSON Schema of its own."""
+    hint = Annotated[Any, pydantic.WithJsonSchema(schema)]
+    return pydantic.create_model("Custom", field=(hint, ...))
+
+
+def test_json_schemas_of_the_users_own_are_understood() -> None:
+    assert sent(custom({"allOf": [{"type": "string"}]}))["properties"]["field"] == {
+        "type": "string"
+    }
+    assert sent(custom({"type": ["integer", "null"], "maximum": 3}))["properties"]["field"] == {
+        "anyOf": [{"type": "integer", "maximum": 3}, {"type": "null"}]
+    }
+    model = custom({"oneOf": [{"const": "a"}, {"enum": [1, 2]}], "description": "Either."})
+    assert sent(model)["properties"]["field"] == {
+        "anyOf": [{"type": "string", "enum": ["a"]}, {"type": "integer", "enum": [1, 2]}],
+        "description": "Either.",
+    }
+    assert pydantic_output(model).parse('{"field": 2}').field == 2
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ({}, "Custom.field may be anything"),
+        ({"type": "array", "items": True}, "an item of Custom.field may be anything"),
+        ({"type": "object"}, "a value of Custom.field may be anything"),
+        ({"allOf": [{"type": "string"}, {"maxLength": 3}]}, "Custom.field may be anything"),
+        ({"enum": [["a"], ["b"]]}, "Custom.field: a choice between lists or objects"),
+        (
+            {"type": "array", "prefixItems": [{"type": "null"}], "items": {"type": "integer"}},
+            "Custom.field: a sequence whose first items",
+        ),
+    ],
+)
+def test_json_schemas_that_strict_mode_cannot_express_are_refused(
+    schema: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(CodexError) as caught:
+        pydantic_output(custom(schema))
+    assert reason in str(caught.value)
+
+
+def test_an_answer_nested_deeper_than_python_can_read_is_a_parse_error() -> None:
+    answer: Any = answer_for_owner()
+    for _ in range(400):
+        answer = answer_for_owner() | {"boss": answer}
+    with pytest.raises(CodexParseError, match="nested too deeply"):
+        pydantic_output(Owner).parse(json.dumps(answer))
+
+
 def test_a_model_that_is_not_finished_is_refused() -> None:
     class Unfinished(BaseModel):
         part: Nonexistent  # type: ignore[name-defined]  # noqa: F821

@@ -266,6 +266,17 @@ def test_a_literal_field_tells_classes_apart() -> None:
     assert read(Union[Started, Ended], answer) == Ended("ended", 1)
 
 
+def test_an_alias_of_a_union_is_a_member_like_any_other() -> None:
+    alias = TypeAliasType("Alias", Union[Cat, int])
+    assert sent_for(Union[alias, Tree])["anyOf"] == [
+        {"$ref": "#/$defs/Alias"},
+        {"$ref": "#/$defs/Tree"},
+    ]
+    for union in (Union[alias, Dog], Union[Dog, alias]):
+        assert read(union, {"value": {"Alias": {"name": "Tom"}}}) == Cat("Tom")
+        assert read(union, {"value": {"Dog": {"name": "Rex"}}}) == Dog("Rex")
+
+
 def test_a_decimal_is_no_number() -> None:
     union = Union[decimal.Decimal, int]
     assert type(read(union, {"value": 7})) is int
@@ -425,6 +436,11 @@ def test_pydantic_dataclasses_are_read_by_pydantic() -> None:
     assert sent(Item)["properties"] == {"count": {"type": "integer", "minimum": 1}}
     assert read(Item, {"count": 2}) == Item(2)
     assert "$.count" in failure(Item, {"count": 0})
+
+
+def test_other_types_need_no_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    assert read(Tree, {"value": 1, "children": []}) == Tree(1)
 
 
 def test_what_a_class_itself_refuses_is_a_violation_too() -> None:

@@ -105,7 +105,10 @@ class _Schemas:
         }
         return Record(
             schema.get("title", "object"),
-            {key: shape if key in required else Omissible(shape) for key, shape in fields.items()},
+            {
+                key: shape if key in required else Omissible(key, shape)
+                for key, shape in fields.items()
+            },
             dict,
         )
 
@@ -126,7 +129,9 @@ class _Schemas:
     def _array(self, schema: Schema, where: str) -> Shape:
         if "prefixItems" in schema:
             if "items" in schema and schema["items"] is not False:
-                raise CodexError(f"{where}: a tuple of any length with a beginning of its own")
+                raise CodexError(
+                    f"{where}: a sequence whose first items have types of their own cannot be expressed"
+                )
             items = enumerate(schema["prefixItems"])
             return fixed_tuple(
                 [self.shape(item, f"{where}[{index}]") for index, item in items], list
@@ -141,7 +146,7 @@ def _is_schema(schema: Any) -> TypeGuard[Schema]:
 
 def _choice(values: list[Any], where: str) -> Shape:
     if any(isinstance(value, (list, dict)) for value in values):
-        raise CodexError(f"{where}: a choice between lists or objects")
+        raise CodexError(f"{where}: a choice between lists or objects cannot be expressed")
     return Choice("choice", tuple((value, value) for value in values))
 
 

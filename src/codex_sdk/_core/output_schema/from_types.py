@@ -174,7 +174,7 @@ class _Types:
 
     def _part(self, part: _Part, bindings: Mapping[Any, Any], where: str) -> Shape:
         shape = self.shape(_bound(part.hint, bindings), where)
-        return Omissible(shape) if part.omissible else shape
+        return Omissible(shape.label, shape) if part.omissible else shape
 
     def _sequence(
         self,

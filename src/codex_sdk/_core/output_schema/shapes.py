@@ -232,7 +232,7 @@ class Array(Shape):
 
     def schema(self, definitions: Definitions) -> dict[str, Any]:
         item = self.item.schema(definitions)
-        return {"type": "array", **legal_keywords(self.keywords), "items": item}
+        return {**legal_keywords({"type": "array", **self.keywords}), "items": item}
 
     def read(self, answer: Any) -> Any:
         items = [
@@ -427,15 +427,19 @@ class Converted(Wrapper):
         return False
 
 
-@attrs.define(eq=False, slots=False)
-class Omissible(Wrapper):
-    """The shape of a key that may be left out.
+@attrs.frozen(eq=False, slots=False)
+class Omissible(Shape):
+    """What a key that may be left out holds.
 
     It is null then. Where the key may be null anyway, null is null, and the key is always there.
     """
 
+    label: str
+    shape: Shape
+
     @cached_property
-    def _either(self) -> Shape:  # what the shape is need not be known before it is used
+    def either(self) -> Shape:
+        """The shape or null; worked out late, because what the shape is may not be known before."""
         if "null" in self.shape.kinds:
             return self.shape
         absent = Converted(Leaf("null", NoneType, {"type": "null"}), make=lambda _: _ABSENT)
@@ -443,26 +447,19 @@ class Omissible(Wrapper):
 
     @property
     def kinds(self) -> frozenset[str]:
-        return self._either.kinds
-
-    @property
-    def is_named(self) -> bool:
-        return self._either.is_named
+        return self.either.kinds
 
     def schema(self, definitions: Definitions) -> dict[str, Any]:
-        return self._either.schema(definitions)
-
-    def body(self, definitions: Definitions) -> dict[str, Any]:
-        return self._either.body(definitions)
+        return self.either.schema(definitions)
 
     def read(self, answer: Any) -> Any:
-        return self._either.read(answer)
+        return self.either.read(answer)
 
     def is_verbatim(self, seen: set[Shape]) -> bool:
-        return self._either.is_verbatim(seen)
+        return self.either.is_verbatim(seen)
 
     def resolved(self) -> Shape:
-        return self._either.resolved()
+        return self.either.resolved()
 
 
 def fixed_tuple(items: Sequence[Shape], make: Callable[[list[Any]], Any]) -> Shape:

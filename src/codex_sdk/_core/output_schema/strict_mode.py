@@ -17,24 +17,18 @@ from ...exceptions import CodexError
 
 __all__ = ["check_limits", "legal_keywords"]
 
-KEYWORDS = frozenset(
-    {
-        "type",
-        "description",
-        "pattern",
-        "format",
-        "minLength",
-        "maxLength",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minItems",
-        "maxItems",
-    }
+_OF_NUMBERS = frozenset(
+    {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
 )
-"""The keywords that may be sent for a string, a number, a boolean, a null or an array."""
+KEYWORDS: Mapping[str, frozenset[str]] = {
+    "string": frozenset({"pattern", "format", "minLength", "maxLength"}),
+    "integer": _OF_NUMBERS,
+    "number": _OF_NUMBERS,
+    "boolean": frozenset(),
+    "null": frozenset(),
+    "array": frozenset({"minItems", "maxItems"}),
+}
+"""The constraints that each type may have."""
 
 FORMATS = frozenset(
     {
@@ -64,12 +58,15 @@ _LOOK_AROUND = re.compile(r"\(\?(?:=|!|<=|<!)")
 
 
 def legal_keywords(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keywords that may be sent.
+    """Return the keywords that may be sent for a type, which is among them.
 
     A constraint that may not be sent is put into the description, so that the model knows of it.
     Annotations (title, default, examples …) are left out.
     """
-    legal = {key: value for key, value in keywords.items() if _is_legal(key, value)}
+    permitted = KEYWORDS[keywords["type"]] | {"type", "description"}
+    legal = {
+        key: value for key, value in keywords.items() if key in permitted and _is_legal(key, value)
+    }
     told = [
         f"{key}: {_text(keywords[key])}" for key in TOLD if key in keywords and key not in legal
     ]
@@ -81,9 +78,7 @@ def legal_keywords(keywords: Mapping[str, Any]) -> dict[str, Any]:
 def _is_legal(keyword: str, value: Any) -> bool:
     if keyword == "format":
         return value in FORMATS
-    if keyword == "pattern":
-        return _LOOK_AROUND.search(value) is None
-    return keyword in KEYWORDS
+    return keyword != "pattern" or _LOOK_AROUND.search(value) is None
 
 
 def _text(value: object) -> str:
