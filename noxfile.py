@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 from python_discovery import get_interpreter
 
 ROOT = Path(__file__).parent
@@ -45,6 +47,18 @@ def _install(session: nox.Session, extras: str, *groups: str) -> None:
     session.install("-e", f".[{extras}]", *nox.project.dependency_groups(PROJECT, *groups))
 
 
+def _run_all(session: nox.Session, *commands: Sequence[str]) -> None:
+    """Run commands that do not build on one another: each tells what it has found."""
+    failed: list[str] = []
+    for command in commands:
+        try:
+            session.run(*command)
+        except CommandFailed:
+            failed.append(command[0])
+    if failed:
+        session.error(f"{', '.join(failed)} failed")
+
+
 def _cli(session: nox.Session, version: str) -> Path:
     """Return the path of a CLI, which is downloaded once."""
     cache = os.environ.get("CODEX_SDK_CLI_CACHE") or ROOT / ".cache" / "codex-cli"
@@ -67,20 +81,27 @@ def _programs(folder: Path) -> list[Path]:
 def lint(session: nox.Session) -> None:
     """Check format, style, cancellation hygiene and the layers."""
     _install(session, "testing", "lint")
-    session.run("ruff", "format", "--check")
-    session.run("ruff", "check")
     files = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "src").rglob("*.py"))]
-    session.run("flake8-async", "--anyio", "--enable=ASYNC1,ASYNC900", "--disable=ASYNC106", *files)
-    session.run("lint-imports")
+    flake8_async = ("flake8-async", "--anyio", "--enable=ASYNC1,ASYNC900", "--disable=ASYNC106")
+    _run_all(
+        session,
+        ("ruff", "format", "--check"),
+        ("ruff", "check"),
+        (*flake8_async, *files),
+        ("lint-imports",),
+    )
 
 
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check types by mypy and pyright, both strict, and that all public names have them."""
     _install(session, "testing", "typing")
-    session.run("mypy")
-    session.run("pyright")
-    session.run("pyright", "--verifytypes", "codex_sdk", "--ignoreexternal")
+    _run_all(
+        session,
+        ("mypy",),
+        ("pyright",),
+        ("pyright", "--verifytypes", "codex_sdk", "--ignoreexternal"),
+    )
 
 
 @nox.session(python=PYTHONS)
