@@ -28,7 +28,7 @@ BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 STORY = [
     r"A turn of Codex",
     r"CLI +\d+\.\d+\.\d+, /",
-    r"Model +scripted \(no key, no login\); the CLI, its commands and the edit are real",
+    r"Model +scripted \(no key, no login\); CLI, commands and edit are real",
     r"Sandbox +commands may write to the project",
     r"> The test of this project fails",
     r"• I'll run the test",
@@ -69,6 +69,7 @@ def test_a_scripted_turn_runs_commands_and_edits_a_file(real: Commands, backend:
 
     assert result.errors == ""
     assert_told(result.output)
+    assert len([line for line in result.lines if line.startswith("$ ")]) == 2
     assert "\x1b" not in result.output
     assert result.status == 0
     assert_gone(real)
@@ -170,6 +171,18 @@ def test_with_a_key_the_script_can_be_asked_for(real: Commands) -> None:
     assert_told(result.output, [r"Model +scripted \(--scripted\);", *STORY[3:]])
     assert result.status == 0
     assert server.requests == ()
+
+
+@pytest.mark.real_cli
+def test_the_script_has_nothing_to_do_with_the_users_configuration(real: Commands) -> None:
+    codex_home = real.home / ".codex"
+    codex_home.mkdir()
+    (codex_home / "config.toml").write_text("this is = = no TOML")
+
+    result = real.run("demo", "--scripted")
+
+    assert_told(result.output, STORY[3:])
+    assert result.status == 0
 
 
 @pytest.mark.real_cli

@@ -159,6 +159,22 @@ def test_a_login_is_told_without_any_part_of_its_key(real: Commands, codex_cli: 
     assert key[-5:] not in login["summary"]
 
 
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("Logged in using an API key - abcdefgh", "Logged in using an API key"),
+        ("API key sk-proj-abcdefgh is in use", "API key … is in use"),
+        ("API key abc***fgh is in use", "API key … is in use"),
+    ],
+)
+def test_no_form_of_a_key_is_shown(commands: Commands, told: str, shown: str) -> None:
+    commands.use_codex_like(
+        f'if arguments[0] == "login": sys.exit(print({told!r}, file=sys.stderr))'
+    )
+
+    assert examine(commands, healthy=True)["login"]["summary"] == shown
+
+
 @pytest.mark.real_cli
 def test_a_configuration_that_cannot_be_read_prevents_a_turn(real: Commands) -> None:
     home = real.home / ".codex"

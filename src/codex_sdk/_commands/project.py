@@ -21,7 +21,7 @@ _FILES = {
 
 
 def total(basket, prices):
-    """Return the price of all items in the basket, which maps each to how many there are."""
+    """Return what a basket costs, which maps items to counts."""
 {FIX[0]}''',
     "test_basket.py": """import unittest
 
@@ -29,7 +29,7 @@ from basket import total
 
 
 class TotalTest(unittest.TestCase):
-    def test_an_item_costs_as_often_as_it_is_bought(self):
+    def test_total_counts_items(self):
         prices = {"apple": 2, "pear": 3}
         self.assertEqual(total({"apple": 2, "pear": 1}, prices), 7)
 

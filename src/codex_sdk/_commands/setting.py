@@ -63,7 +63,7 @@ async def find_setting(folder: str, *, scripted: bool) -> AsyncGenerator[Setting
         isolated = attrs.evolve(cli, environ=options.env or os.environ)
         mode, sandbox = await _sandbox(isolated, version, folder, scripted=True)
         reason = "--scripted" if scripted else "no key, no login"
-        model = f"scripted ({reason}); the CLI, its commands and the edit are real"
+        model = f"scripted ({reason}); CLI, commands and edit are real"
         yield Setting(options, mode, True, cli_summary, model, sandbox)
 
 
