@@ -89,7 +89,17 @@ class CodexParseError(CodexError):
 
     Either a line of the CLI's output is no event that this package knows, or the text of an answer
     does not satisfy the output schema that was asked for.
+
+    Attributes:
+        text: the whole answer; ``None``, where it was a line.
+        path: where in the answer the first violation is, as a JSON path (``$.items[2].name``); ``None``
+            where it is no JSON at all.
     """
+
+    def __init__(self, message: str, text: str | None = None, path: str | None = None) -> None:
+        super().__init__(message)
+        self.text = text
+        self.path = path
 
 
 class CodexAbortError(CodexError):

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import anyio
 import attrs
@@ -284,21 +284,32 @@ class Thread:
         """
         return await self._run_parsed(input, pydantic_output(output_model), turn_options)
 
+    @overload
     async def run_typed(
         self, input: Input, *, output_type: type[T], turn_options: TurnOptions | None = None
-    ) -> ParsedTurn[T]:
+    ) -> ParsedTurn[T]: ...
+
+    @overload
+    async def run_typed(
+        self, input: Input, *, output_type: Any, turn_options: TurnOptions | None = None
+    ) -> ParsedTurn[Any]: ...
+
+    async def run_typed(
+        self, input: Input, *, output_type: Any, turn_options: TurnOptions | None = None
+    ) -> ParsedTurn[Any]:
         """Run a turn whose answer is a value of *output_type*.
 
-        Works for attrs classes, dataclasses, TypedDicts, pydantic models, and for what can be built
-        of them, numbers, strings, enums, lists, tuples and unions: ``list[int]`` will do.
+        Works for attrs classes, dataclasses, named tuples, TypedDicts, pydantic models, enums, and
+        for what can be built of them, numbers, strings, dates, paths, lists, sets, tuples, mappings and
+        unions: ``list[int]`` will do. Where JSON Schema in OpenAI's strict mode has no such thing (a
+        root that is no object, a mapping), the model is asked for something equivalent.
 
         Raises:
             CodexParseError: the answer is no such value.
             CodexError: the type has no JSON Schema that OpenAI's strict mode takes, or as for
                 :meth:`run`.
         """
-        output: Output[T] = typed_output(output_type)
-        return await self._run_parsed(input, output, turn_options)
+        return await self._run_parsed(input, typed_output(output_type), turn_options)
 
     def run_sync(self, input: Input, turn_options: TurnOptions | None = None) -> Turn:
         """Do what :meth:`run` does, from code that is not async.
@@ -332,9 +343,19 @@ class Thread:
         )
         return _run_blocking(run, "run_pydantic")
 
+    @overload
     def run_typed_sync(
         self, input: Input, *, output_type: type[T], turn_options: TurnOptions | None = None
-    ) -> ParsedTurn[T]:
+    ) -> ParsedTurn[T]: ...
+
+    @overload
+    def run_typed_sync(
+        self, input: Input, *, output_type: Any, turn_options: TurnOptions | None = None
+    ) -> ParsedTurn[Any]: ...
+
+    def run_typed_sync(
+        self, input: Input, *, output_type: Any, turn_options: TurnOptions | None = None
+    ) -> ParsedTurn[Any]:
         """Do what :meth:`run_typed` does, from code that is not async; see :meth:`run_sync`."""
         run = partial(self.run_typed, input, output_type=output_type, turn_options=turn_options)
         return _run_blocking(run, "run_typed")

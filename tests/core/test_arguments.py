@@ -38,7 +38,7 @@ def spelled(
     version: CliVersion = PINNED,
     **changes: Any,
 ) -> ExecArguments:
-    rest = {"thread_id": None, "images": (), "schema_file": None, "cwd": "/work", **changes}
+    rest = {"thread_id": None, "images": (), "schema_file": None, "cwd": "/project", **changes}
     return exec_arguments(
         CodexOptions(**(codex or {})), ThreadOptions(**(thread or {})), version=version, **rest
     )
@@ -528,9 +528,9 @@ def test_override_values_that_toml_does_not_know_are_refused_by_name(
     ("file", "directory", "cwd", "path"),
     [
         ("/abs/i.md", None, None, "/abs/i.md"),
-        ("/abs/i.md", "sub", "/work", "/abs/i.md"),
-        ("i.md", None, "/work", "/work/i.md"),
-        ("../i.md", "sub dir", "/work", "/work/sub dir/../i.md"),
+        ("/abs/i.md", "sub", "/project", "/abs/i.md"),
+        ("i.md", None, "/project", "/project/i.md"),
+        ("../i.md", "sub dir", "/project", "/project/sub dir/../i.md"),
         ("i.md", "/dir", None, "/dir/i.md"),
     ],
 )

@@ -8,6 +8,7 @@ import datetime as dt
 import decimal
 import enum
 import json
+import pickle
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -580,3 +581,14 @@ def test_a_union_reports_the_member_that_fits_best() -> None:
     assert "Expected `int`, got `str`; Expected `null`, got `str`" in failure(
         Optional[int], {"value": "x"}
     )
+
+
+def test_the_error_for_a_wrong_answer_carries_the_answer_and_the_path() -> None:
+    text = '{"value": [1, "two"]}'
+    with pytest.raises(CodexParseError) as caught:
+        typed_output(list[int]).parse(text)
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (copy.text, copy.path) == (text, "$.value[1]")
+    with pytest.raises(CodexParseError) as caught:
+        typed_output(list[int]).parse("no JSON")
+    assert (caught.value.text, caught.value.path) == ("no JSON", None)

@@ -22,15 +22,16 @@ def decode_answer(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
-        raise CodexParseError(f"the answer is no JSON ({error}); {_beginning(text)}") from error
+        raise CodexParseError(
+            f"the answer is no JSON ({error}); {_beginning(text)}", text
+        ) from error
 
 
 def parse_error(text: str, path: Iterable[Key], reason: str) -> CodexParseError:
     """Return the error for an answer whose part at *path* is wrong."""
-    return CodexParseError(
-        f"the answer does not satisfy the output schema at {_json_path(path)}: {reason}; "
-        f"{_beginning(text)}"
-    )
+    where = _json_path(path)
+    message = f"the answer does not satisfy the output schema at {where}: {reason}"
+    return CodexParseError(f"{message}; {_beginning(text)}", text, where)
 
 
 def _json_path(path: Iterable[Key]) -> str:
