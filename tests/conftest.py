@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +23,13 @@ hypothesis.settings.register_profile(
     print_blob=True,
 )
 hypothesis.settings.load_profile("default")
+
+
+def pytest_configure() -> None:
+    """Let SIGINT work in what tests start: background jobs of a shell ignore it, and pass that on."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 SETTLING_TIME = 5.0
 """Seconds for what a test has let go of to be gone: a killed process is reaped by init, in its time."""
