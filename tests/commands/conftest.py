@@ -71,15 +71,18 @@ class Result:
 class Commands:
     """Runs ``python -m codex_sdk`` in an environment that nothing of the developer's is in."""
 
-    def __init__(self, home: Path, mark: str) -> None:
-        self.home = home
+    def __init__(self, root: Path, mark: str) -> None:
+        self.home = root / "home"
+        self.scratch = root / "tmp"  # not in the home: CLIs read the configuration of folders above
+        for folder in (self.home, self.scratch):
+            folder.mkdir()
         self.prefix: Sequence[str] = ()
         self.environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "LANG": "C.UTF-8",
-            "HOME": str(home),
-            "TMPDIR": str(home),
+            "HOME": str(self.home),
+            "TMPDIR": str(self.scratch),
             "CODEX_SDK_MARKER": f"/{mark}",  # which every process that the SDK starts hands on
         }
 
@@ -122,12 +125,11 @@ class Commands:
         (folder / f"{name}.py").write_text(text)
         self.environ["PYTHONPATH"] = os.pathsep.join([str(folder), self.environ["PYTHONPATH"]])
 
-    def wait_for_file(self, pattern: str) -> Path:
+    def wait_for_file(self, pattern: str) -> None:
         deadline = time.monotonic() + TIME_LIMIT
-        while not (found := list(self.home.glob(pattern))):
+        while not list(self.scratch.glob(pattern)):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        return found[0]
 
     def use_codex_like(self, script: str = "") -> None:
         """Use a stand-in for the CLI, made of :data:`CODEX_LIKE` and *script*."""

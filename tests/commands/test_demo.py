@@ -59,7 +59,7 @@ def assert_told(text: str, story: list[str] = STORY) -> None:
 
 
 def assert_gone(commands: Commands) -> None:
-    assert list(commands.home.glob("codex-sdk-*")) == []
+    assert list(commands.scratch.glob("codex-sdk-*")) == []
 
 
 @pytest.mark.real_cli
