@@ -46,7 +46,7 @@ class CodexNotFoundError(CodexError):
 
     def __init__(self, message: str, searched: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.searched = tuple(searched)
+        self.searched: tuple[str, ...] = tuple(searched)
 
 
 class CodexCLIError(CodexError):
