@@ -200,7 +200,9 @@ class TestEachWayOfStopping:
             timeout=50,
         )
         assert done.stdout == "thread.started\nturn.started\n"
-        assert done.stderr.rstrip().endswith("KeyboardInterrupt")
+        # On Python 3.10, anyio.run() ends with the cancellation itself, whatever it runs.
+        bare = anyio_backend_name == "asyncio" and sys.version_info < (3, 11)
+        assert done.stderr.rstrip().endswith("CancelledError" if bare else "KeyboardInterrupt")
         assert no_process_left() == []
 
 
