@@ -160,5 +160,4 @@ def demo(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure."""
     _install(session, "cli,testing", "test")
-    for script in sorted((ROOT / "benchmarks").glob("bench_*.py")):
-        session.run("python", str(script.relative_to(ROOT)), *session.posargs)
+    session.run("python", "-m", "benchmarks", *session.posargs)
