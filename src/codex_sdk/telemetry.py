@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
-__all__ = ["span", "trace_environment"]
+__all__ = ["RunningSpan", "in_current_trace", "span"]
 
 
 class RunningSpan:
@@ -27,6 +26,13 @@ class RunningSpan:
         """Set an attribute; ``None`` is left out."""
         if self._span is not None and value is not None:
             self._span.set_attribute(name, value)
+
+    def fail(self, description: str) -> None:
+        """Mark the span as failed."""
+        if self._span is not None:
+            from opentelemetry.trace import StatusCode
+
+            self._span.set_status(StatusCode.ERROR, description)
 
 
 @contextmanager
@@ -41,28 +47,50 @@ def span(name: str, attributes: Mapping[str, Any]) -> Generator[RunningSpan, Non
         yield RunningSpan(None)
         return
     known = {key: value for key, value in attributes.items() if value is not None}
-    with tracer.start_as_current_span(name, attributes=known) as opened:
-        yield RunningSpan(opened)
+    with tracer.start_as_current_span(
+        name, attributes=known, record_exception=False, set_status_on_exception=False
+    ) as opened:
+        running = RunningSpan(opened)
+        try:
+            yield running
+        except Exception as error:  # not left to the API: its 1.31 takes cancellations for errors
+            opened.record_exception(error)
+            running.fail(f"{type(error).__name__}: {error}")
+            raise
 
 
-def trace_environment() -> dict[str, str]:
-    """Return the environment variables that make a child process part of the current trace.
+def in_current_trace(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return *environment*, changed so that a child process takes part in the current trace.
 
-    They are named as the W3C's ``traceparent`` and ``tracestate`` headers, in capitals, which is what
-    the Codex CLI reads. Empty where no trace is active.
+    The variables are named as the W3C's ``traceparent`` and ``tracestate`` headers, in capitals, which
+    is what the Codex CLI reads. Where no trace is active, nothing is changed.
     """
-    if _tracer() is None:
+    context = _trace_context()
+    if context:  # a TRACESTATE that was inherited belongs to the TRACEPARENT that is replaced
+        environment = {key: environment[key] for key in environment if key not in _VARIABLES}
+    return {**environment, **context}
+
+
+_VARIABLES = ("TRACEPARENT", "TRACESTATE")
+
+
+def _trace_context() -> dict[str, str]:
+    try:
+        from opentelemetry.trace import TraceFlags, get_current_span
+    except ImportError:
         return {}
-    from opentelemetry.propagate import inject
+    context = get_current_span().get_span_context()
+    if not context.is_valid:
+        return {}
+    # The CLI reads no traceparent with a flag newer than this one (verified on 0.80.0 to 0.169.0).
+    sampled = context.trace_flags & TraceFlags.SAMPLED
+    parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{sampled:02x}"
+    state = context.trace_state.to_header()
+    return {"TRACEPARENT": parent, **({"TRACESTATE": state} if state else {})}
 
-    carrier: dict[str, str] = {}
-    inject(carrier)
-    return {name.upper(): value for name, value in carrier.items()}
 
-
-@cache
 def _tracer() -> Tracer | None:
-    """Return a tracer that follows whatever provider the program sets up, now or later."""
+    """Return a tracer of whatever provider the program has set up by now."""
     try:
         from opentelemetry.trace import get_tracer
     except ImportError:

@@ -162,11 +162,16 @@ class TurnStream(anyio.AsyncContextManagerMixin):
                     try:
                         yield self
                     finally:
-                        running.set("thread_id", self._thread.id)
+                        self._describe(running)
                         self._source = None
                         self._failure = CodexError(
                             "the block of the stream was left before the turn was over"
                         )
+
+    def _describe(self, running: RunningSpan) -> None:
+        running.set("thread_id", self._thread.id)
+        if self._builder.error is not None:
+            running.fail(self._builder.error.message)
 
     def _limits(self) -> AbstractContextManager[Callable[[], None]]:
         signal, timeout = self._options.signal, self._options.timeout

@@ -39,7 +39,7 @@ from ..exceptions import (
     ThreadMismatchError,
 )
 from ..options import CodexOptions, ThreadOptions
-from ..telemetry import RunningSpan, span, trace_environment
+from ..telemetry import RunningSpan, in_current_trace, span
 from .channel import producing, send_to
 
 __all__ = ["ExecRequest", "TurnEvents", "exec_turn"]
@@ -97,12 +97,15 @@ async def exec_turn(request: ExecRequest) -> AsyncGenerator[TurnEvents, None]:
         CodexError: the options are refused, or the CLI cannot be started. Nothing runs then.
     """
     prompt = _encoded(request.prompt)
-    with _exec_span(request), turn_files(request.images, request.output_schema) as files:
+    with (
+        _exec_span(request) as running,
+        turn_files(request.images, request.output_schema) as files,
+    ):
         cli = _Cli.found(request.codex)
         command = [cli.binary.path, *await _arguments(request, cli, files)]
         with removing_sandbox_litter(_sandbox_roots(request.thread), cli.environment):
             async with owned_process(command, env=cli.environment, input=prompt) as process:
-                turn = _ExecTurn(request, process, cli)
+                turn = _ExecTurn(request, process, cli, running)
                 async with producing(turn.pump, buffer=_BUFFER) as batches:
                     yield TurnEvents(batches)
 
@@ -177,7 +180,7 @@ class _Cli:
         environment = child_environment(
             os.environ, options, marker=marker, path_dirs=binary.path_dirs
         )
-        return cls(binary, {**environment, **trace_environment()}, marker)
+        return cls(binary, in_current_trace(environment), marker)
 
     async def version(self) -> CliVersion:
         """Return the CLI's version; the pinned one, if it gives no sensible answer."""
@@ -199,10 +202,13 @@ class _Cli:
 class _ExecTurn:
     """Turns what one process writes into events, and judges how it ended."""
 
-    def __init__(self, request: ExecRequest, process: ChildProcess, cli: _Cli) -> None:
+    def __init__(
+        self, request: ExecRequest, process: ChildProcess, cli: _Cli, running: RunningSpan
+    ) -> None:
         self._request = request
         self._process = process
         self._cli = cli
+        self._span = running
         self._framer = LineFramer(request.codex.max_line_bytes)
         self._decoder = EventDecoder(request.codex.unknown_events)
         self._last: ThreadEvent | None = None
@@ -259,16 +265,18 @@ class _ExecTurn:
         requested = self._request.thread_id
         if requested is not None and not _same_thread(requested, thread_id):
             raise ThreadMismatchError(requested, thread_id)
+        self._span.set("thread_id", thread_id)
         self._request.on_thread_started(thread_id)
 
     async def _forward_cut_line(self, line: bytes, send: MemoryObjectSendStream[Batch]) -> None:
         """Send a last line that has no newline; half a line is a sign of death, not of bad manners."""
+        failure: CodexParseError | None = None
         try:
             await self._forward([line], send)
-        except CodexParseError:
-            await self._process.wait()
-            if not self._process.returncode:
-                raise
+        except CodexParseError as error:
+            failure = error
+        if failure is not None and await self._process.wait() == 0:
+            raise failure
 
     async def _await_exit(self) -> None:
         """Let the process exit by itself, if it will, and judge how it ended.

@@ -1,0 +1,51 @@
+"""The trace of a turn goes on in the real CLI, and in what that runs."""
+
+from __future__ import annotations
+
+from opentelemetry.trace import SpanContext
+
+from codex_sdk import ThreadOptions
+from codex_sdk.testing import ModelServer, RunCommand
+
+from ..tracing import Tracing, tracing
+from .conftest import MakeCodex
+
+__all__ = ["tracing"]
+
+
+def process_span(tracing: Tracing) -> SpanContext:
+    context = tracing.the("codex_sdk.exec").get_span_context()
+    assert context is not None
+    return context
+
+
+async def test_a_command_of_the_models_is_told_of_the_trace(
+    make_codex: MakeCodex, options: ThreadOptions, tracing: Tracing
+) -> None:
+    async with ModelServer([RunCommand("echo $TRACEPARENT"), "done"]) as server:
+        turn = await make_codex(server).start_thread(options).run("Look")
+    [command] = turn.commands()
+    _, trace_id, span_id, _ = command.aggregated_output.split("-")
+    process = process_span(tracing)
+    assert (int(trace_id, 16), int(span_id, 16)) == (process.trace_id, process.span_id)
+
+
+async def test_the_clis_own_spans_and_requests_are_part_of_the_trace(
+    make_codex: MakeCodex, options: ThreadOptions, tracing: Tracing
+) -> None:
+    async with ModelServer(["done"]) as server:
+        collector = {"otlp-http": {"endpoint": f"{server.url}/traces", "protocol": "json"}}
+        codex = make_codex(server, config_overrides={"otel.trace_exporter": collector})
+        await codex.start_thread(options).run("Look")
+        [request] = server.requests
+        exported = [
+            span
+            for post in server.other_requests
+            for resource in post.json["resourceSpans"]
+            for scope in resource["scopeSpans"]
+            for span in scope["spans"]
+        ]
+    process = process_span(tracing)
+    ours = [span for span in exported if int(span["traceId"], 16) == process.trace_id]
+    assert f"{process.span_id:016x}" in {span["parentSpanId"] for span in ours}
+    assert int(request.headers["traceparent"].split("-")[1], 16) == process.trace_id
