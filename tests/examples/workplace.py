@@ -90,12 +90,10 @@ def make_workplace(path: Path, model: BlockingModelServer, codex_cli: str) -> Wo
 
 
 def _environment(model: BlockingModelServer, codex_cli: str) -> dict[str, str]:
-    options = model.codex_options()
     python = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     return {
-        **(options.env or {}),
+        **model.environment(),
         **python,
-        "CODEX_API_KEY": str(options.api_key),
         "CODEX_PATH": codex_cli,
         "PYTHONIOENCODING": "utf-8",
     }

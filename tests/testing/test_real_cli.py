@@ -386,13 +386,13 @@ async def test_the_request_tells_what_codex_sent(session: Session) -> None:
     assert second.output_schema is None
 
 
-async def test_the_private_home_is_enough_to_run_the_cli_by_hand(session: Session) -> None:
+async def test_the_environment_is_enough_to_run_the_cli_by_hand(session: Session) -> None:
     async with ModelServer("Hello") as server:
-        env = {**(server.codex_options().env or {}), "CODEX_API_KEY": "k"}
         command = [session.codex, "exec", "--json", "--skip-git-repo-check", "hello"]
+        env = server.environment()
         done = await anyio.run_process(command, env=env, cwd=session.workspace)
         assert b'"text":"Hello"' in done.stdout
-        assert server.requests[0].headers["authorization"] == "Bearer k"
+        assert server.requests[0].headers["authorization"] == f"Bearer {env['CODEX_API_KEY']}"
 
 
 async def test_the_cli_asks_nobody_but_the_server(session: Session) -> None:

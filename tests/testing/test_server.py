@@ -325,7 +325,8 @@ async def test_a_reply_that_cannot_be_sent_is_an_error_of_the_script(
 
 async def test_a_server_that_does_not_run_has_no_url() -> None:
     server = ModelServer()
-    for use in (lambda: server.url, lambda: server.codex_home, server.codex_options):
+    url, home = lambda: server.url, lambda: server.codex_home
+    for use in (url, home, server.codex_options, server.environment):
         with pytest.raises(CodexError, match="not running"):
             use()
     async with server:
@@ -342,10 +343,13 @@ def test_the_options_lead_nowhere_but_to_the_server(monkeypatch: pytest.MonkeyPa
         "GITHUB_TOKEN",
         "HTTP_PROXY",
         "OPENAI_BASE_URL",
+        "PYTHONPATH",
     ):
         monkeypatch.setenv(name, "the-user's-own")
     with BlockingModelServer() as server:
         options = server.codex_options()
+        assert server.environment() == {**(options.env or {}), "CODEX_API_KEY": "test-key"}
+        assert server.environment() is not server.environment()
         assert (options.base_url, options.api_key) == (server.url, "test-key")
         assert options.config_overrides is None
         env = options.env or {}

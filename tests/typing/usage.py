@@ -140,6 +140,7 @@ async def testing() -> None:
     async with ModelServer(["Hello"]) as server:
         assert_type(server, ModelServer)
         assert_type(server.codex_options(), CodexOptions)
+        assert_type(server.environment(), dict[str, str])
     with BlockingModelServer("Hello") as blocking:
         assert_type(blocking, BlockingModelServer)
         assert_type(blocking.requests[0].prompt, str)

@@ -98,6 +98,13 @@ class BlockingModelServer(ContextManagerMixin):
         """
         return self._server.codex_options(retries=retries, **changes)
 
+    def environment(self) -> dict[str, str]:
+        """Return the whole environment in which an unmodified program asks this model, in isolation.
+
+        It is that of :meth:`ModelServer.environment`.
+        """
+        return self._server.environment()
+
     def _running(self) -> BlockingPortal:
         if self._portal is None:
             raise CodexError("the BlockingModelServer is not running: enter it with `with`")

@@ -188,6 +188,19 @@ class ModelServer(AsyncContextManagerMixin):
         )
         return attrs.evolve(options, **changes)
 
+    def environment(self) -> dict[str, str]:
+        """Return the whole environment in which an unmodified program asks this model, in isolation.
+
+        For programs that make their own :class:`~codex_sdk.Codex`, and for ``codex exec`` itself. It is the
+        environment of :meth:`codex_options`, with a ``CODEX_API_KEY`` that is none; the configuration in
+        its ``CODEX_HOME`` names this server as the model's provider, and switches retries off. What else
+        a program needs, ``PYTHONPATH`` for instance, is to be added.
+
+        Raises:
+            CodexError: the server has not been entered yet.
+        """
+        return {**self._private_home().environment(os.environ), "CODEX_API_KEY": TEST_API_KEY}
+
     async def _serve(self, stream: ByteStream) -> None:
         connection = HttpConnection(stream)
         async with stream:
