@@ -26,8 +26,9 @@ class Codex(anyio.AsyncContextManagerMixin):
 
     Works as it is, and as an async context manager. Inside ``async with Codex(…) as codex``, the turns
     of :meth:`Thread.run_streamed` run in the client's own task group and are stopped when the block
-    is left; outside, in tasks of the event loop's. All other turns belong to the block or call that
-    runs them, either way.
+    is left; outside, and in other event loops, in tasks of the loop's. All other turns belong to the
+    block or call that runs them, either way. A client can be entered again once its block has been
+    left, not before.
 
     A client holds no process and no connection while no turn runs. It may be shared by tasks.
     """
@@ -76,7 +77,7 @@ class Codex(anyio.AsyncContextManagerMixin):
         """Return the thread that was used last, whichever program and directory used it.
 
         Looks in *codex_home*, or ``CODEX_HOME`` of the environment that the CLI will run in, or
-        ``~/.codex``.
+        ``.codex`` in the home directory that this environment names.
 
         Raises:
             CodexError: there is none, or its id cannot be made out.
@@ -85,7 +86,8 @@ class Codex(anyio.AsyncContextManagerMixin):
 
     def _codex_home(self, codex_home: str | os.PathLike[str] | None) -> Path:
         environ: Mapping[str, str] = os.environ if self._options.env is None else self._options.env
-        home = codex_home or environ.get("CODEX_HOME") or "~/.codex"
+        user = (environ.get("HOME") if os.name == "posix" else None) or "~"
+        home = codex_home or environ.get("CODEX_HOME") or Path(user, ".codex")
         return Path(home).expanduser()
 
     def _thread(self, options: ThreadOptions | None, thread_id: str | None) -> Thread:

@@ -48,7 +48,7 @@ def _declared_id(path: Path) -> str | None:
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             first: Any = json.loads(next((line for line in file if line.strip()), "null"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(first, dict):
         return None
