@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from textwrap import dedent
 
@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from codex_sdk._io import stopping
+from codex_sdk._io.process import ChildProcess
 
 from .conftest import SHAPES, Run, command, until_ready
 
@@ -134,6 +135,32 @@ async def _check(run: Run, survivors: Survivors, leave: Leave, shape: str) -> No
     assert len(anyio.get_running_tasks()) == tasks
 
 
+OBEDIENT = "signal.signal(15, lambda *_: os._exit(7)); ready(); time.sleep(600)"
+
+
+async def test_a_child_is_asked_before_it_is_killed(run: Run) -> None:
+    with anyio.CancelScope() as scope:
+        async with run(
+            "signal.signal(15, lambda *_: os._exit(7)); ready(); time.sleep(600)"
+        ) as asked:
+            await until_ready(asked)
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert asked.returncode == 7
+
+
+async def test_an_async_generator_that_is_closed_asks_its_child_too(run: Run) -> None:
+    async def generate() -> AsyncGenerator[ChildProcess, None]:
+        async with run(OBEDIENT) as process:
+            await until_ready(process)
+            yield process
+
+    generator = generate()
+    process = await generator.__anext__()
+    await generator.aclose()
+    assert process.returncode == 7
+
+
 @pytest.mark.parametrize("turns", range(12))
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"debug": True})], ids=["asyncio"])
 async def test_a_cancellation_right_after_the_start_leaves_nothing(
@@ -224,6 +251,61 @@ ROUGH_ENDS = {
     """,
 }
 
+OWN_AFFAIRS = {
+    "a coroutine that is closed where no loop runs takes its child along": """
+        if backend == "trio":
+            print(True)  # lets nobody have its coroutines
+            sys.exit()
+        async def main():
+            global alive
+            env = {**os.environ, **dict([new_marker()])}
+            async with owned_process(command, env=env, input=b"") as process:
+                await process.receive()
+                alive = lambda: os.path.exists(f"/proc/{process.pid}")
+                asyncio.get_running_loop().stop()
+                await anyio.sleep(600)
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(main())
+        loop.run_forever()
+        print(alive(), end=" ")
+        try:
+            task.get_coro().close()
+        except (RuntimeError, anyio.NoEventLoopError):
+            print(not alive())
+        os._exit(0)
+    """,
+    "a fork of the host program owns nothing": """
+        import atexit
+        async def main():
+            env = {**os.environ, **dict([new_marker()])}
+            async with owned_process(command, env=env, input=b"") as process:
+                await process.receive()
+                if (pid := os.fork()) == 0:
+                    atexit._run_exitfuncs()
+                    os._exit(0)
+                os.waitpid(pid, 0)
+                await anyio.sleep(0.1)
+                print(process.live)
+        anyio.run(main, backend=backend)
+    """,
+    "a host program that inherits orphans reaps those of the child": """
+        import ctypes
+        from pathlib import Path
+        async def main():
+            env = {**os.environ, **dict([new_marker()])}
+            async with owned_process(command, env=env, input=b"") as process:
+                await process.receive()
+                print(len(children()) == 2, end=" ")
+            print(children() == [])
+        def children():
+            files = Path("/proc/self/task").glob("*/children")
+            return " ".join(file.read_text() for file in files).split()
+        PR_SET_CHILD_SUBREAPER = 36
+        assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+        anyio.run(main, backend=backend)
+    """,
+}
+
 STUBBORN_SHAPES = ["well behaved", "ignores SIGTERM", "has a stubborn daemon"]
 
 
@@ -248,6 +330,17 @@ def test_a_rough_end_of_the_host_program_leaves_nothing(
 ) -> None:
     done = _run_host(ROUGH_ENDS[end], shape, anyio_backend_name)
     assert done.stdout == "ready\n"
+    assert survivors() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks, and inherits orphans")
+@pytest.mark.parametrize("affair", OWN_AFFAIRS)
+def test_processes_that_are_and_are_not_our_affair(
+    survivors: Survivors, affair: str, anyio_backend_name: str
+) -> None:
+    done = _run_host(OWN_AFFAIRS[affair], "has a stubborn daemon", anyio_backend_name)
+    assert done.stderr == ""
+    assert set(done.stdout.split()) == {"True"}
     assert survivors() == []
 
 

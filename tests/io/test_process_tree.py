@@ -157,6 +157,9 @@ class Host:
     def carries(self, pid: int, token: bytes) -> bool | None:
         return pid in self.marked
 
+    def reap(self, pid: int, born: float) -> None:
+        pass
+
     def end(self, row: Row, *, gently: bool) -> bool:
         self.ended.append(row.pid)
         return not self.forbidden
@@ -183,7 +186,6 @@ def test_a_child_whose_number_has_passed_to_a_stranger_lends_it_no_kinship() -> 
 
 
 def test_a_parent_that_is_younger_than_its_child_is_not_its_parent() -> None:
-    # Windows keeps the number of a parent that is gone, and gives it to another process.
     host = Host(Row(50, 5, 1, None), Row(51, 6, 53, None), Row(53, 8, 50, None))
     tree = ProcessTree("x", host)
     tree.grow_from(50)
@@ -237,11 +239,13 @@ async def test_a_program_that_runs_codex_in_turn_belongs_to_the_outer_child(
     assert survivors() == []
 
 
+@linux
 @pytest.mark.parametrize("attempt", range(5))
 async def test_a_process_that_becomes_another_program_all_the_time_is_found(
-    run: Run, survivors: Survivors, attempt: int
+    run: Run, survivors: Survivors, monkeypatch: pytest.MonkeyPatch, attempt: int
 ) -> None:
     # Between two programs it has no environment for a moment.
+    monkeypatch.setattr(stopping, "_DOUBTS", 0)
     loop = 'test -n "$1" && echo ready; exec /bin/sh -c "$0" "$0"'
     script = f"""
     loop = {loop!r}
@@ -251,6 +255,59 @@ async def test_a_process_that_becomes_another_program_all_the_time_is_found(
     async with run(script) as process:
         await until_ready(process)
         os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+    assert survivors() == []
+
+
+async def test_a_process_that_moves_on_all_the_time_is_found(
+    run: Run, survivors: Survivors
+) -> None:
+    hop = "while True:\\n if os.fork(): os._exit(0)\\n os.setsid(); time.sleep(0.003)"
+    async with run(f'daemon("ready()\\n{hop}"); ready()') as process:
+        await until_ready(process)
+        await process.wait()
+    assert survivors() == []
+
+
+@linux
+def test_a_process_between_two_programs_is_recognised() -> None:
+    loop = 'test -n "$1" && echo; exec /bin/sh -c "$0" "$0"'
+    with subprocess.Popen(
+        ["/bin/sh", "-c", loop, loop, "begin"], env={"A": "xyz"}, stdout=-1
+    ) as it:
+        assert it.stdout is not None
+        it.stdout.read(1)
+        answers = {LinuxTable().carries(it.pid, b"xyz") for _ in range(500)}
+        it.kill()
+    assert answers == {True}
+
+
+@linux
+def test_a_process_that_ends_while_we_look_makes_the_look_uncertain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert LinuxTable().rows(0)[0]
+    own = [str(os.getpid())]
+    monkeypatch.setattr(os, "listdir", lambda path: own)
+    assert LinuxTable().rows(0)[1]
+    monkeypatch.setattr(os, "listdir", lambda path: [*own, str(1 << 30)])
+    assert not LinuxTable().rows(0)[1]
+
+
+@linux
+async def test_after_an_uncertain_look_another_one_is_taken(
+    run: Run, survivors: Survivors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Blink(LinuxTable):
+        looks = 0
+
+        def rows(self, since: float) -> tuple[list[Row], bool]:
+            self.looks += 1
+            return super().rows(since) if self.looks > 1 else ([], False)
+
+    monkeypatch.setattr(process_tree, "process_table", Blink)
+    async with run("daemon(STUBBORN); ready()") as process:
+        await until_ready(process)
         await process.wait()
     assert survivors() == []
 
@@ -284,8 +341,8 @@ async def test_a_process_that_hangs_in_the_kernel_is_given_up(
     original = process_tree.ProcessTree.look
 
     def look(tree: ProcessTree) -> process_tree.Sighting:
-        found, certain = original(tree)
-        return process_tree.Sighting([*found, phantom], certain)
+        sighting = original(tree)
+        return sighting._replace(members=[*sighting.members, phantom])
 
     monkeypatch.setattr(process_tree.ProcessTree, "look", look)
     with pytest.warns(RuntimeWarning, match=f"may still run: {1 << 22}"):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from io import FileIO
 from pathlib import Path
 
 import anyio
@@ -17,6 +19,7 @@ import pytest
 from codex_sdk import CodexError, CodexNotFoundError
 from codex_sdk._io import leader, pipes, stopping
 from codex_sdk._io.process import new_marker, owned_process
+from codex_sdk._io.process_table import LinuxTable
 
 from .conftest import SHAPES, Run, command, marked_environment, output, until_ready
 
@@ -135,16 +138,43 @@ async def test_too_many_open_files(
     assert error is None or "open files" in str(error)
 
 
+@contextmanager
+def _all_files_open() -> Iterator[None]:
+    """Open as many files as this process may."""
+    with ExitStack() as stack:
+        with _files_left(20), pytest.raises(OSError, match="Too many open files"):
+            while True:
+                stack.enter_context(FileIO(os.devnull))
+        with _files_left(0):
+            yield
+
+
 async def test_running_out_of_files_does_not_hinder_the_end(
     run: Run, survivors: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(leader, "open_process_file", lambda pid: None)
     monkeypatch.setattr(stopping, "_COMMAND_GRACE", 0.05)
     monkeypatch.setattr(stopping, "_KILL_BOUND", 0.2)
     with ExitStack() as stack:
         async with run(SHAPES["has a stubborn daemon"]) as process:
             await until_ready(process)
-            stack.enter_context(_files_left(0))
+            stack.enter_context(_all_files_open())
     assert survivors() == []
+
+
+async def test_an_end_that_cannot_see_anything_says_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows(table: LinuxTable, since: float) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(stopping, "_COMMAND_GRACE", 0.05)
+    monkeypatch.setattr(stopping, "_KILL_BOUND", 0.2)
+    monkeypatch.setattr(LinuxTable, "rows", rows)
+    with pytest.warns(RuntimeWarning, match="too many open files"):
+        async with run("time.sleep(600)") as process:
+            pass
+    assert process.returncode == -signal.SIGTERM
 
 
 async def test_the_marker_is_required_and_has_to_be_a_new_one(

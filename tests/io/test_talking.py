@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from io import FileIO
 
 import anyio
 import pytest
@@ -154,17 +155,19 @@ async def test_leaving_a_conversation_lets_the_child_end_by_itself(run: Run) -> 
     assert process.stderr_tail == "bye"
 
 
-async def test_a_child_that_is_stopped_never_reads_the_end_of_half_a_prompt(run: Run) -> None:
+async def test_a_child_that_is_stopped_never_reads_the_end_of_half_a_prompt(
+    run: Run, short_graces: None
+) -> None:
     script = """
-    signal.signal(15, lambda *_: os._exit(9))
+    stubborn()
     ready()
-    time.sleep(0.3)  # the pipe is full, and more is to come
-    while sys.stdin.buffer.read(65536): time.sleep(0.01)
-    os.write(2, b"read it all"); os._exit(1)
+    time.sleep(0.1)  # the pipe is full, and more is to come
+    while os.read(0, 4096): time.sleep(0.01)
+    os.write(2, b"read it all")
     """
-    async with run(script, input=bytes(1 << 20)) as process:
+    async with run(script, input=bytes(10 << 20)) as process:
         await until_ready(process)
-    assert process.returncode == 9
+    assert process.returncode == -signal.SIGKILL
     assert process.stderr_tail == ""
 
 
@@ -214,6 +217,40 @@ async def test_a_block_that_is_cancelled_can_still_talk_under_a_shield(run: Run)
                 await process.close_stdin()
                 assert await process.wait() == 0
                 assert len(await process.stderr()) == 16 * 1024
+
+
+async def test_whoever_waits_for_a_pipe_that_is_closed_is_woken(run: Run) -> None:
+    async def read() -> None:
+        with pytest.raises(anyio.EndOfStream):
+            await process.receive()
+
+    async def write() -> None:
+        with pytest.raises(CodexError, match="closed its input"):
+            await process.send(bytes(10 << 20))
+
+    async with anyio.create_task_group() as tasks:
+        async with run("ready(); time.sleep(600)", input=None) as process:
+            await until_ready(process)
+            tasks.start_soon(read)
+            tasks.start_soon(write)
+            await anyio.wait_all_tasks_blocked()
+
+
+async def test_what_others_write_after_the_child_has_exited_is_read_within_limits(
+    monkeypatch: pytest.MonkeyPatch, plumbing: str
+) -> None:
+    if plumbing == "relayed pipes":
+        pytest.skip("reads from a pipe of its own")
+    monkeypatch.setattr(pipes, "_LAST_WORDS", 500)
+    reading, writing = os.pipe()
+    reader = pipes.Reader(FileIO(reading, "rb"))
+    os.write(writing, bytes(1000))
+    reader.expect_end()
+    assert await reader.receive() == bytes(1000)
+    os.write(writing, bytes(1000))
+    assert await reader.receive() == b""
+    reader.close()
+    os.close(writing)
 
 
 async def test_after_the_block_reading_is_at_its_end(run: Run) -> None:

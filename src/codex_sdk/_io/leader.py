@@ -61,8 +61,15 @@ class Leader:
                 stdin, self._stdin = _pipe(always, on_failure)
                 self._stdout, stdout = _pipe(on_failure, always)
                 self._stderr, stderr = _pipe(on_failure, always)
-                options = {"env": env, "cwd": cwd, **_POPEN_OPTIONS}
-                self._popen = Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, **options)
+                self._popen = Popen(
+                    command,
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    env=env,
+                    cwd=cwd,
+                    **_POPEN_OPTIONS,
+                )
             except (OSError, ValueError) as error:
                 raise _spawn_error(command[0], cwd, error) from error
             on_failure.pop_all()

@@ -8,9 +8,6 @@ await at all: so behind it stands the same again without an await, and behind th
 
 from __future__ import annotations
 
-import atexit
-import os
-import time
 import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
@@ -33,6 +30,12 @@ __all__ = ["ChildProcess", "new_marker", "owned_process"]
 
 _STDERR_BYTES = 16 * 1024
 """How much of stderr is kept: some hundred lines, and little enough for an error message."""
+
+_SURVIVED = "processes that Codex started could not be ended, and may still run: "
+_BLIND = (
+    "this process has too many open files (ulimit -n) to look for the processes that Codex started; some "
+    "may still run, of those known: "
+)
 
 _DRAIN_READS = 16
 """Chunks (1 MiB at most) that are taken from a pipe at a time where nobody can wait for the rest."""
@@ -195,9 +198,11 @@ class _Owner:
         self._stdio: _Stdio | None = None
         self._exited = anyio.Event()
         self._services: list[anyio.CancelScope] = []
-        self._host_pid = os.getpid()
-        self.over = False
-        _living.add(self)
+
+    @property
+    def over(self) -> bool:
+        """Whether everything is ended."""
+        return self._shutdown.over
 
     def spawn(
         self,
@@ -208,7 +213,11 @@ class _Owner:
         input: bytes | None,
     ) -> ChildProcess:
         """Spawn the child, and start what runs beside the block."""
-        leader = self._shutdown.leader = Leader(command, env, cwd)
+        try:
+            leader = self._shutdown.leader = Leader(command, env, cwd)
+        except CodexError:  # and no interrupt: nothing runs
+            self._shutdown.finish()
+            raise
         self._tree.grow_from(leader.pid)
         stdio = self._stdio = _open_stdio(leader)
         self._start(task_group, partial(self._watch_exit, leader, stdio))
@@ -232,13 +241,10 @@ class _Owner:
 
     def end_now(self) -> None:
         """Kill everything that is left, without an await."""
-        if self.over or os.getpid() != self._host_pid:  # a fork of the host program owns nothing
-            return
-        self._close_pipes()  # first, since looking for processes takes file descriptors
-        steps = self._shutdown.at_once()
-        while (pause := self._shutdown.step(steps)) is not None:
-            time.sleep(pause)
-        self._finish()
+        if not self.over:
+            self._close_pipes()  # first, since looking for processes takes file descriptors
+            self._shutdown.at_once()
+            self._finish()
 
     def release(self) -> None:
         """End what runs beside the block."""
@@ -248,10 +254,11 @@ class _Owner:
 
     def warn(self) -> None:
         """Tell of processes that could not be ended."""
-        if self._shutdown.survivors:
-            pids = ", ".join(map(str, self._shutdown.survivors))
-            message = f"processes that Codex started could not be ended, and may still run: {pids}"
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        pids = ", ".join(map(str, self._shutdown.survivors))
+        if self._shutdown.blind:
+            warnings.warn(f"{_BLIND}{pids or 'none'}", RuntimeWarning, stacklevel=2)
+        elif pids:
+            warnings.warn(f"{_SURVIVED}{pids}", RuntimeWarning, stacklevel=2)
 
     def _start(self, task_group: TaskGroup, service: Callable[[], Awaitable[None]]) -> None:
         # Shielded, since a block that is cancelled may still talk to the process for a while.
@@ -283,8 +290,7 @@ class _Owner:
         if self._stdio is None and self._shutdown.leader is not None:
             for file in self._shutdown.leader.pipes:
                 file.close()
-        self.over = True
-        _living.discard(self)
+        self._shutdown.finish()
 
 
 def _open_stdio(leader: Leader) -> _Stdio:
@@ -297,15 +303,6 @@ def _open_stdio(leader: Leader) -> _Stdio:
 async def _run_in(scope: anyio.CancelScope, service: Callable[[], Awaitable[None]]) -> None:
     with scope:
         await service()
-
-
-_living: set[_Owner] = set()
-
-
-@atexit.register
-def _end_all() -> None:
-    for owner in tuple(_living):
-        owner.end_now()
 
 
 @asynccontextmanager
@@ -330,8 +327,9 @@ async def owned_process(
         try:
             # Inside the block already: the marker finds a child that an interrupt keeps us from hearing of.
             yield owner.spawn(task_group, command, env, cwd, input)
-        except GeneratorExit:  # the coroutine was thrown away: it cannot await any more
-            owner.end_now()
+        except GeneratorExit:
+            if not _a_loop_runs():  # the coroutine is thrown away: it cannot await any more
+                owner.end_now()
             raise
         finally:
             if not owner.over:
@@ -342,6 +340,14 @@ async def owned_process(
                     owner.end_now()
                     owner.release()
                     owner.warn()
+
+
+def _a_loop_runs() -> bool:
+    try:
+        anyio.get_current_task()
+    except anyio.NoEventLoopError:
+        return False
+    return True
 
 
 def _token(env: Mapping[str, str]) -> str:

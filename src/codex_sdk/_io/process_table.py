@@ -58,6 +58,13 @@ class ProcessTable(Protocol):
         """Ask the process to end (SIGTERM), or make it (SIGKILL); false if that is forbidden."""
         ...
 
+    def reap(self, pid: int, born: float) -> None:
+        """Release what is left of a process that has ended and that this process has inherited.
+
+        As the first process of a container, or as a "subreaper", this one is given the orphans.
+        """
+        ...
+
 
 class LinuxTable:
     """``/proc``."""
@@ -101,6 +108,14 @@ class LinuxTable:
         except (FileNotFoundError, ProcessLookupError):
             pass  # it has ended
         return True
+
+    def reap(self, pid: int, born: float) -> None:
+        try:
+            stat = _Stat.read(pid)
+            if not stat.alive and stat.born == born and stat.parent == os.getpid():
+                os.waitpid(pid, os.WNOHANG)
+        except OSError:
+            pass  # gone already
 
 
 class _Stat(NamedTuple):
@@ -183,6 +198,9 @@ class PsutilTable:
         except psutil.AccessDenied:
             return False
         return True
+
+    def reap(self, pid: int, born: float) -> None:
+        pass  # no other system passes orphans to anyone but its first process
 
 
 def _alive(process: psutil.Process) -> bool:

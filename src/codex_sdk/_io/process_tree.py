@@ -49,10 +49,16 @@ def token_of(value: str) -> str:
 
 
 class Sighting(NamedTuple):
-    """Which members were seen alive, and whether none can have been overlooked."""
+    """Which members were seen alive.
+
+    Attributes:
+        certain: whether none can have been overlooked.
+        blind: whether nothing could be seen; the members are those that were known before.
+    """
 
     members: list[Row]
     certain: bool
+    blind: bool = False
 
 
 class ProcessTree:
@@ -86,13 +92,15 @@ class ProcessTree:
             rows, certain = self._table.rows(self._since)
             self._check_root(rows)
             members: dict[int, Row] = {}
+            # Oldest first. A parent that is younger than its child is none: Windows goes on naming a
+            # parent that is gone, whose number has passed to another process.
             for row in sorted(rows, key=lambda row: (row.born, row.pid)):
                 belongs = row.pid != os.getpid() and self._belongs(row, members)
                 if belongs:
                     members[row.pid] = row
                 certain = certain and belongs is not None
         except OSError:  # no file descriptor left to look with; whom we know we can still reach
-            return Sighting(self._remembered(), certain=False)
+            return Sighting(self._remembered(), certain=False, blind=True)
         finally:
             self.cost = thread_time() - start
         self._known.update((row.pid, row.born) for row in members.values())
@@ -107,6 +115,12 @@ class ProcessTree:
             except OSError:
                 pass  # the next look decides whether it has ended
 
+    def reap(self) -> None:
+        """Release what is left of the members that this process has inherited; the child is not its."""
+        for pid, born in self._known:
+            if pid != self._root:
+                self._table.reap(pid, born)
+
     @property
     def out_of_reach(self) -> list[int]:
         """The members that we are not allowed to end: ``sudo`` made them another user's."""
@@ -117,10 +131,7 @@ class ProcessTree:
             self._root = None  # reaped by others, and its number has passed to a stranger
 
     def _belongs(self, row: Row, members: dict[int, Row]) -> bool | None:
-        if (row.pid, row.born) in self._known or self._is_kin(row):
-            return True
-        parent = members.get(row.parent)
-        if parent is not None and parent.born <= row.born:  # else the number was another process's
+        if (row.pid, row.born) in self._known or row.parent in members or self._is_kin(row):
             return True
         return self._table.carries(row.pid, self._token)
 

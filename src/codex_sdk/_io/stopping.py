@@ -11,6 +11,7 @@ The steps are generators of pauses, so that the same code runs under an event lo
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -66,13 +67,28 @@ class Shutdown:
     Attributes:
         leader: the child, as soon as it is known.
         survivors: the numbers of the processes that could not be ended.
+        blind: whether it could not even be seen which processes there are.
     """
 
     def __init__(self, tree: ProcessTree) -> None:
         self._tree = tree
         self._lock = threading.Lock()
+        self._host = os.getpid()
+        self._done = False
         self.leader: Leader | None = None
         self.survivors: list[int] = []
+        self.blind = False
+        _pending.add(self)
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing to do any more; a fork of the host program never has anything to do."""
+        return self._done or os.getpid() != self._host
+
+    def finish(self) -> None:
+        """Take note that everything is ended."""
+        self._done = True
+        _pending.discard(self)
 
     @property
     def crowded(self) -> bool:
@@ -99,10 +115,14 @@ class Shutdown:
             yield from _until(self.leader_has_exited, _LEADER_GRACE)
         yield from self._sweep(_COMMAND_GRACE)
 
-    def at_once(self) -> Iterator[float]:
-        """Kill everything."""
-        self._end_leader(gently=False)
-        yield from self._sweep(0)
+    def at_once(self) -> None:
+        """Kill everything, without an await."""
+        if self.over:
+            return
+        steps = self._by_force()
+        while (pause := self.step(steps)) is not None:
+            time.sleep(pause)
+        self.finish()
 
     def leader_has_exited(self) -> bool:
         """Return whether the child has exited, or was never there."""
@@ -115,6 +135,10 @@ class Shutdown:
         group = self.leader.pid
         return all(_group_of(row.pid) != group for row in self._tree.look().members)
 
+    def _by_force(self) -> Iterator[float]:
+        self._end_leader(gently=False)
+        yield from self._sweep(0)
+
     def _end_leader(self, *, gently: bool) -> None:
         if self.leader is not None:
             self.leader.end(gently=gently)
@@ -125,8 +149,8 @@ class Shutdown:
         asked: set[Row] = set()
         doubts = _DOUBTS
         for pause in _pauses(grace + _KILL_BOUND):
-            members, certain = self._tree.look()
-            if not members and self.leader_has_exited():
+            members, certain, self.blind = self._tree.look()
+            if not members and not self.blind and self.leader_has_exited():
                 if certain or not doubts:
                     break
                 doubts -= 1
@@ -140,8 +164,19 @@ class Shutdown:
         else:
             self.survivors.extend(row.pid for row in self._tree.look().members)
         self.survivors.extend(self._tree.out_of_reach)
+        self._tree.reap()
         if self.leader is not None:
             self.leader.reap()
+
+
+_pending: set[Shutdown] = set()
+"""What is not over, for the end of the program."""
+
+
+@atexit.register
+def _end_all() -> None:
+    for shutdown in tuple(_pending):
+        shutdown.at_once()
 
 
 def _group_of(pid: int) -> int | None:
