@@ -11,15 +11,23 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
+from anyio import NoEventLoopError
 from anyio.lowlevel import current_token
 
-__all__ = ["Host", "current_host"]
+__all__ = ["Host", "current_host", "loop_is_running", "run_blocking"]
+
+T = TypeVar("T")
 
 
 class Host(ABC):
     """A running event loop; two hosts are equal if they stand for the same one."""
+
+    @property
+    @abstractmethod
+    def closed(self) -> bool:
+        """Whether the loop has ended for good."""
 
     @abstractmethod
     def call_soon(self, callback: Callable[[], object]) -> bool:
@@ -50,19 +58,29 @@ class _AsyncioHost(Host):
     def __hash__(self) -> int:
         return hash(self._loop)
 
+    @property
+    def closed(self) -> bool:
+        return self._loop.is_closed()
+
     def call_soon(self, callback: Callable[[], object]) -> bool:
         try:
             self._loop.call_soon_threadsafe(callback)
         except RuntimeError:
-            if not self._loop.is_closed():
+            if not self.closed:
                 raise
             return False
         return True
 
     def spawn(self, function: Callable[[], Coroutine[Any, Any, None]], *, name: str) -> None:
+        self._drop_dead_tasks()
         task = self._loop.create_task(function(), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _drop_dead_tasks(self) -> None:
+        """Let go of tasks whose loop was closed under them: they will never be done."""
+        for task in [task for task in self._tasks if task.get_loop().is_closed()]:
+            self._tasks.discard(task)
 
 
 class _TrioHost(Host):
@@ -78,6 +96,10 @@ class _TrioHost(Host):
     def __hash__(self) -> int:
         return hash(self._token)
 
+    @property
+    def closed(self) -> bool:
+        return not self.call_soon(_nothing)
+
     def call_soon(self, callback: Callable[[], object]) -> bool:
         try:
             self._token.run_sync_soon(callback)
@@ -87,6 +109,41 @@ class _TrioHost(Host):
 
     def spawn(self, function: Callable[[], Coroutine[Any, Any, None]], *, name: str) -> None:
         self._trio.lowlevel.spawn_system_task(function, name=name, context=copy_context())
+
+
+def _nothing() -> None:
+    """Stand in for a callback."""
+
+
+def loop_is_running() -> bool:
+    """Return whether an event loop runs in this thread, be it in a task or in a callback."""
+    try:
+        current_token()
+    except NoEventLoopError:
+        return "asyncio" in sys.modules and _in_asyncio()
+    return True
+
+
+def run_blocking(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run *function* in an event loop of its own, and return what it returns."""
+    if sys.version_info < (3, 11):
+        # There, Ctrl-C leaves anyio.run() as a cancellation.
+        import asyncio
+
+        return asyncio.run(function())
+    from anyio import run
+
+    return run(function)
+
+
+def _in_asyncio() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def current_host() -> Host:

@@ -7,13 +7,14 @@ and threads, and can be aborted before any of them runs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from threading import RLock
 from time import monotonic
 from typing import NamedTuple
 
-from .exceptions import CodexAbortError
+from .exceptions import CodexAbortError, CodexError
 
 __all__ = ["AbortController", "AbortSignal"]
 
@@ -31,9 +32,8 @@ class AbortSignal:
     """
 
     def __init__(self) -> None:
-        self._lock = (
-            RLock()
-        )  # reentrant: a signal handler may abort while its own thread subscribes
+        # Reentrant: a signal handler may abort while its own thread subscribes.
+        self._lock = RLock()
         self._abort: _Abort | None = None
         self._callbacks: dict[object, Callable[[], object]] = {}
 
@@ -72,22 +72,22 @@ class AbortSignal:
         host, fired = current_host(), Event()
         with self.subscribed(lambda: host.call_soon(fired.set)):
             while not self.aborted:
-                with move_on_at(current_time() + self.seconds_left()):
+                with move_on_at(current_time() + self.due()[0]):
                     await fired.wait()
 
     def _state(self) -> _Abort | None:
         return self._abort
 
-    def seconds_left(self) -> float:
-        """Return how long until the signal will be aborted by itself; infinite, if never."""
-        return float("inf")
+    def due(self) -> tuple[float, object]:
+        """Return in how many seconds the signal will be aborted by itself (infinite: never), and why."""
+        return math.inf, None
 
     @contextmanager
     def subscribed(self, callback: Callable[[], object]) -> Generator[None, None, None]:
         """Have *callback* called, in the aborting thread, if the signal is aborted during the block.
 
         A signal that is aborted already calls it at once. One that is aborted by the passing of time
-        calls nobody: its users ask :meth:`seconds_left`.
+        calls nobody: its users ask :meth:`due`.
         """
         key = object()
         with self._lock:
@@ -103,7 +103,8 @@ class AbortSignal:
 
     def _fire(self, reason: object) -> None:
         with self._lock:
-            self._abort = _Abort(monotonic(), reason)
+            at = monotonic() if self._abort is None else self._abort.at
+            self._abort = _Abort(at, reason)
             callbacks = list(self._callbacks.values())
         for callback in callbacks:
             callback()
@@ -112,14 +113,15 @@ class AbortSignal:
 class _TimeoutSignal(AbortSignal):
     def __init__(self, seconds: float) -> None:
         super().__init__()
-        self._deadline = monotonic() + seconds
-        self._expiry = _Abort(self._deadline, TimeoutError(f"{seconds:g} seconds have passed"))
+        check_seconds(seconds, "AbortSignal.timeout()")
+        reason = TimeoutError(f"{seconds:g} seconds have passed")
+        self._expiry = _Abort(monotonic() + seconds, reason)
 
     def _state(self) -> _Abort | None:
-        return self._expiry if self.seconds_left() <= 0 else None
+        return self._expiry if self._expiry.at <= monotonic() else None
 
-    def seconds_left(self) -> float:
-        return self._deadline - monotonic()
+    def due(self) -> tuple[float, object]:
+        return self._expiry.at - monotonic(), self._expiry.reason
 
 
 class _AnySignal(AbortSignal):
@@ -131,8 +133,9 @@ class _AnySignal(AbortSignal):
         states = [state for signal in self._signals if (state := signal._state())]
         return min(states, key=lambda state: state.at, default=None)
 
-    def seconds_left(self) -> float:
-        return min((signal.seconds_left() for signal in self._signals), default=float("inf"))
+    def due(self) -> tuple[float, object]:
+        dues = [signal.due() for signal in self._signals]
+        return min(dues, key=lambda due: due[0], default=(math.inf, None))
 
     @contextmanager
     def subscribed(self, callback: Callable[[], object]) -> Generator[None, None, None]:
@@ -140,6 +143,18 @@ class _AnySignal(AbortSignal):
             for signal in self._signals:
                 stack.enter_context(signal.subscribed(callback))
             yield
+
+
+def check_seconds(seconds: object, words: str) -> None:
+    """Refuse what is no length of time; *words* are what the error calls it.
+
+    Raises:
+        CodexError: *seconds* is no number, not a number, or negative.
+    """
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
+        raise CodexError(f"{words} takes a number of seconds, not {seconds!r}")
 
 
 class AbortController:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .events import ThreadError
+    from .turn import Turn
 
 __all__ = [
     "CodexAbortError",
@@ -94,7 +95,10 @@ class CodexParseError(CodexError):
         text: the whole answer; ``None``, where it was a line.
         path: where in the answer the first violation is, as a JSON path (``$.items[2].name``); ``None``
             where it is no JSON at all.
+        turn: the completed turn that the answer is from; ``None``, where it was a line.
     """
+
+    turn: Turn | None = None
 
     def __init__(self, message: str, text: str | None = None, path: str | None = None) -> None:
         super().__init__(message)
@@ -112,6 +116,7 @@ class CodexAbortError(CodexError):
     def __init__(self, reason: object = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.__cause__ = reason if isinstance(reason, BaseException) else None
 
     def __str__(self) -> str:
         return "Operation aborted" if self.reason is None else str(self.reason)

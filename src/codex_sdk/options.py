@@ -6,13 +6,14 @@ Options are frozen values: ``attrs.evolve(options, model="…")`` makes a change
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from typing import Any, Literal
 
 import attrs
 
-from .abort import AbortSignal
+from .abort import AbortSignal, check_seconds
 
 ApprovalMode = Literal["never", "on-request", "on-failure", "untrusted", "granular"]
 ApprovalsReviewer = Literal["user", "guardian_subagent"]
@@ -43,7 +44,12 @@ def _optional_paths(value: Sequence[str | PathLike[str]] | None) -> tuple[str, .
 
 def _names_only(value: Mapping[str, Any] | None) -> str:
     """Show a mapping whose values may be secret."""
-    return "None" if value is None else f"<{', '.join(value)}>"
+    return "None" if value is None else f"<{', '.join(map(str, value))}>"
+
+
+def _without_user_info(url: str | None) -> str:
+    """Show a URL that may hold a password."""
+    return repr(url if url is None else re.sub(r"//[^/@]*@", "//<secret>@", url))
 
 
 class _Options:
@@ -80,7 +86,7 @@ class CodexOptions(_Options):
     """
 
     codex_path_override: str | None = attrs.field(default=None, converter=_optional_path)
-    base_url: str | None = None
+    base_url: str | None = attrs.field(default=None, repr=_without_user_info)
     api_key: str | None = attrs.field(
         default=None, repr=lambda key: "None" if key is None else "<secret>"
     )
@@ -191,4 +197,7 @@ class TurnOptions(_Options):
 
     output_schema: Mapping[str, Any] | None = None
     signal: AbortSignal | None = None
-    timeout: float | None = None
+    timeout: float | None = attrs.field(
+        default=None,
+        validator=lambda _, __, seconds: check_seconds(seconds, "TurnOptions.timeout"),
+    )

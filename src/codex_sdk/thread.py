@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import anyio
 import attrs
-from anyio.lowlevel import current_token
 
 from ._core.accumulate import TurnBuilder
 from ._core.output_schema import Output, json_output, pydantic_output, typed_output
+from ._host import loop_is_running, run_blocking
 from ._runtime.detached import LooseIterator, Spawn
 from ._runtime.exec_turn import ExecRequest, TurnEvents, exec_turn
 from ._runtime.limits import turn_limits
 from ._runtime.turn_slot import Tenancy, TurnSlot
 from .events import ThreadEvent, Usage
-from .exceptions import CodexError, TurnFailedError
+from .exceptions import CodexError, CodexParseError, TurnFailedError
 from .hooks import ThreadHooks, dispatch_event
 from .inputs import Input, UserInput, normalize_input
 from .options import CodexOptions, ThreadOptions, TurnOptions
@@ -78,20 +78,19 @@ class TurnStream(anyio.AsyncContextManagerMixin):
     * :class:`CodexTimeoutError`: the time limit in the turn's options ran out.
     """
 
-    def __init__(self, thread: Thread, input: Input, options: TurnOptions) -> None:
+    def __init__(
+        self, thread: Thread, input: Input, options: TurnOptions, *, keep_items: bool = True
+    ) -> None:
         self._thread = thread
         self._input = input
         self._options = options
-        self._builder = TurnBuilder()
+        self._builder = TurnBuilder(keep_items=keep_items)
         self._source: TurnEvents | None = None
         self._unread: deque[ThreadEvent] = deque()
         self._usage_before: Usage | None = None
         self._tenancy: Tenancy | None = None
-        self._lift_limits: Callable[[], None] = _nothing
-        self._failure = CodexError(
-            "the turn is not running: read the stream inside "
-            "`async with thread.stream(…) as stream:`"
-        )
+        self._was_entered = False
+        self._failure: CodexError | None = None
 
     @property
     def thread_id(self) -> str | None:
@@ -134,39 +133,52 @@ class TurnStream(anyio.AsyncContextManagerMixin):
         turn = self._builder.build()
         return attrs.evolve(turn, turn_usage=_share(turn.usage, self._usage_before))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the turn's last event has been read; its process may still have to exit."""
+        return self._builder.finished
+
     async def _receive_batch(self) -> Sequence[ThreadEvent]:
-        if self._source is None:
-            if self._builder.finished:
-                return ()
+        if self._failure is not None:
             raise self._failure
+        if self._source is None:
+            return self._nothing_left()
         try:
             batch = await self._source.receive_batch()
         except CodexError as error:
-            self._failure, self._source = error, None
+            self._failure = error
             raise
         self._builder.add(batch)
         if self._builder.finished:
-            self._lift_limits()
-            self._thread._usage = self._builder.build().usage
+            self._thread._usage = self._builder.usage
         return batch
+
+    def _nothing_left(self) -> Sequence[ThreadEvent]:
+        if self._builder.finished:
+            return ()
+        if self._was_entered:
+            raise CodexError("the block of the stream was left before the turn was over")
+        raise CodexError(
+            "the turn is not running: read the stream inside "
+            "`async with thread.stream(…) as stream:`"
+        )
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[TurnStream, None]:
-        if self._lift_limits is not _nothing:
+        if self._was_entered:
             raise CodexError("a stream is one turn: call thread.stream() again for another")
-        async with self._thread._slot.taken(self._thread) as self._tenancy:
-            with self._thread._span() as running, self._limits() as self._lift_limits:
-                self._usage_before, self._thread._usage = self._thread._usage, None
-                request = self._thread._request(self._input, self._options)
+        self._was_entered = True
+        with self._thread._span() as running, self._limits() as lift_limits:
+            async with self._thread._slot.taken(self._thread) as self._tenancy:
+                request = self._thread._request(self._input, self._options, lift_limits)
                 async with exec_turn(request) as self._source:
+                    self._usage_before, self._thread._usage = self._thread._usage, None
                     try:
                         yield self
                     finally:
+                        lift_limits()
                         self._describe(running)
                         self._source = None
-                        self._failure = CodexError(
-                            "the block of the stream was left before the turn was over"
-                        )
 
     def _describe(self, running: RunningSpan) -> None:
         running.set("thread_id", self._thread.id)
@@ -243,8 +255,11 @@ class Thread:
         self, input: Input, turn_options: TurnOptions | None = None
     ) -> LooseIterator[ThreadEvent]:
         """Return an iterator over the events of a turn; see :meth:`run_streamed`."""
-        stream = self.stream(input, turn_options)
-        return LooseIterator(stream, self._spawn, on_let_go=stream._let_go)
+        options = turn_options or TurnOptions()
+        stream = TurnStream(
+            self, input, options, keep_items=False
+        )  # nobody can ask it for the turn
+        return LooseIterator(stream, self._spawn, stream._let_go)
 
     async def run_with_hooks(
         self, input: Input, *, hooks: ThreadHooks, turn_options: TurnOptions | None = None
@@ -370,7 +385,11 @@ class Thread:
     ) -> ParsedTurn[T]:
         options = attrs.evolve(turn_options or TurnOptions(), output_schema=output.schema)
         turn = await self.run(input, options)
-        return ParsedTurn(turn, output.parse(turn.final_response))
+        try:
+            return ParsedTurn(turn, output.parse(turn.final_response))
+        except CodexParseError as error:
+            error.turn = turn
+            raise
 
     def _span(self) -> AbstractContextManager[RunningSpan]:
         return span(
@@ -383,7 +402,9 @@ class Thread:
             },
         )
 
-    def _request(self, input: Input, options: TurnOptions) -> ExecRequest:
+    def _request(
+        self, input: Input, options: TurnOptions, on_over: Callable[[], None]
+    ) -> ExecRequest:
         prompt, images = normalize_input(input)
         return ExecRequest(
             codex=self._codex_options,
@@ -393,6 +414,7 @@ class Thread:
             output_schema=options.output_schema,
             thread_id=self._id,
             on_thread_started=self._started,
+            on_over=on_over,
         )
 
     def _started(self, thread_id: str) -> None:
@@ -409,15 +431,9 @@ def _share(usage: Usage | None, before: Usage | None) -> Usage | None:
     return share if min(attrs.astuple(share)) >= 0 else None
 
 
-def _nothing() -> None:
-    """Stand in for what there is not yet."""
-
-
 def _run_blocking(run: Callable[[], Coroutine[Any, Any, T]], name: str) -> T:
-    try:
-        current_token()
-    except anyio.NoEventLoopError:
-        return anyio.run(run)
-    raise CodexError(
-        f"{name}_sync() would block the event loop that runs in this thread: await {name}() instead"
-    )
+    if loop_is_running():
+        raise CodexError(
+            f"{name}_sync() would block the event loop that runs in this thread: await {name}() instead"
+        )
+    return run_blocking(run)

@@ -29,28 +29,31 @@ def is_last_event(event: ThreadEvent) -> bool:
 
 
 class TurnBuilder:
-    """Collects the events of one turn.
+    """Collects the events of one turn; its items, only if it is to *keep_items*.
 
     Attributes:
         thread_id: the thread's id, once ``thread.started`` has told it.
         error: why the turn failed, if it did.
         finished: whether the turn's last event has come.
+        usage: what the CLI reports at the end of a completed turn.
         last_error: the message of the last ``error`` event, which need not have ended the turn.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_items: bool = True) -> None:
+        self._keep_items = keep_items
         self.thread_id: str | None = None
         self.error: ThreadError | None = None
         self.finished = False
         self.last_error: str | None = None
         self._items: list[ThreadItem] = []
-        self._usage: Usage | None = None
+        self.usage: Usage | None = None
 
     def add(self, events: Iterable[ThreadEvent]) -> None:
         """Take the turn's next events."""
         for event in events:
             if isinstance(event, ItemCompletedEvent):
-                self._items.append(event.item)
+                if self._keep_items:
+                    self._items.append(event.item)
             elif event.__class__ in _NOTED:
                 self._pass(event)
 
@@ -58,7 +61,7 @@ class TurnBuilder:
         if isinstance(event, ThreadStartedEvent):
             self.thread_id = event.thread_id
         elif isinstance(event, TurnCompletedEvent):
-            self.finished, self._usage = True, event.usage
+            self.finished, self.usage = True, event.usage
         elif isinstance(event, TurnFailedEvent):
             self.finished, self.error = True, event.error
         elif isinstance(event, ThreadErrorEvent):
@@ -71,5 +74,5 @@ class TurnBuilder:
         return Turn(
             items=tuple(self._items),
             final_response="" if last is None else last.text,
-            usage=self._usage,
+            usage=self.usage,
         )

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
+from weakref import WeakSet
 
 import anyio
 import anyio.to_thread
@@ -26,7 +27,7 @@ from .process_tree import MARKER, ProcessTree, new_marker, token_of
 from .stopping import SHUTDOWN_BOUND, Shutdown
 from .task_groups import open_task_group
 
-__all__ = ["ChildProcess", "new_marker", "owned_process"]
+__all__ = ["ChildProcess", "end_abandoned", "new_marker", "owned_process"]
 
 _STDERR_BYTES = 16 * 1024
 """How much of stderr is kept: some hundred lines, and little enough for an error message."""
@@ -198,6 +199,13 @@ class _Owner:
         self._stdio: _Stdio | None = None
         self._exited = anyio.Event()
         self._services: list[anyio.CancelScope] = []
+        self._host = current_host()
+        _owners.add(self)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the event loop was closed under the block, so that the block will never end."""
+        return not self.over and self._host.closed
 
     @property
     def over(self) -> bool:
@@ -291,6 +299,16 @@ class _Owner:
             for file in self._shutdown.leader.pipes:
                 file.close()
         self._shutdown.finish()
+
+
+_owners: WeakSet[_Owner] = WeakSet()
+
+
+def end_abandoned() -> None:
+    """End the processes whose event loop was closed under their blocks. Callable from a finalizer."""
+    for owner in list(_owners):
+        if owner.abandoned:
+            owner.end_now()
 
 
 def _open_stdio(leader: Leader) -> _Stdio:

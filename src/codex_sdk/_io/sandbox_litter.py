@@ -35,7 +35,7 @@ def removing_sandbox_litter(
     program's) may be using stays. *environment* is that of the CLI: its folder for temporary files is
     a writable root too. Without *roots* there is no sandbox, and nothing is done.
     """
-    folders = {Path(root).absolute() for root in roots}
+    folders = set(_absolute(roots))
     if sys.platform != "linux" or not folders:
         yield
         return
@@ -45,12 +45,20 @@ def removing_sandbox_litter(
     try:
         yield
     finally:
-        left = [path for path in absent if path.is_dir()]
+        left = [path for path in absent if os.path.isdir(path)]  # noqa: PTH112 - never raises
         if left:
             in_use = list(_in_use(temporary))
             for path in left:
                 if not any(os.fsencode(path.parent) in arguments for arguments in in_use):
                     _remove_if_empty(path)
+
+
+def _absolute(roots: Iterable[str]) -> Iterator[Path]:
+    for root in roots:
+        try:
+            yield Path(root).absolute()
+        except OSError:  # relative to a directory that has been removed
+            continue
 
 
 def _is_absent(path: Path) -> bool:

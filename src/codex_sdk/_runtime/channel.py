@@ -2,52 +2,103 @@
 
 It takes the place of an async generator, which cannot own tasks: a generator that is left early is
 finalized later, by another task, and its cancel scopes with it.
+
+The channel is not anyio's memory object stream, because that hands an item over to a waiting receiver: if
+``asyncio.Task.cancel()`` (``asyncio.wait_for``, say) reaches the receiver before it wakes, the item is lost.
+Here, an item stays in the channel until a receiver that is awake takes it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.lowlevel import checkpoint
 
 from .._io.task_groups import open_task_group
 
 T = TypeVar("T")
 
-__all__ = ["producing", "send_to"]
+__all__ = ["Channel", "producing"]
+
+
+class Channel(Generic[T]):
+    """Holds up to *capacity* items between tasks of one event loop."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._items: deque[T] = deque()
+        self._changed = anyio.Event()
+        self._complete = False
+        self._abandoned = False
+
+    async def send(self, item: T) -> None:
+        """Add *item*, waiting only while the channel is full.
+
+        Raises:
+            anyio.BrokenResourceError: nobody will receive it.
+        """
+        while len(self._items) >= self._capacity and not self._abandoned:
+            await self._changed.wait()
+        if self._abandoned:
+            raise anyio.BrokenResourceError
+        self._items.append(item)
+        self._notify()
+
+    async def receive(self) -> T:
+        """Take the next item, waiting for it; a call that is cancelled, in whatever way, takes none.
+
+        Raises:
+            anyio.EndOfStream: there are no more.
+        """
+        await checkpoint()
+        while not self._items:
+            if self._complete or self._abandoned:
+                raise anyio.EndOfStream
+            await self._changed.wait()
+        item = self._items.popleft()
+        self._notify()
+        return item
+
+    def complete(self) -> None:
+        """Take note that nothing more will be sent; what is there can still be received."""
+        self._complete = True
+        self._notify()
+
+    def abandon(self) -> None:
+        """Take note that nothing more will be received; what is there is dropped."""
+        self._abandoned = True
+        self._items.clear()
+        self._notify()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
 
 
 @asynccontextmanager
 async def producing(
-    producer: Callable[[MemoryObjectSendStream[T]], Awaitable[None]], *, buffer: int
-) -> AsyncGenerator[MemoryObjectReceiveStream[T], None]:
-    """Run *producer* during the block and yield the end from which its items are received.
+    producer: Callable[[Channel[T]], Awaitable[None]], *, capacity: int
+) -> AsyncGenerator[Channel[T], None]:
+    """Run *producer* during the block and yield the channel that it sends to.
 
-    The producer is stopped when the block is left. It may be at most *buffer* items ahead of the
+    The producer is stopped when the block is left. It may be at most *capacity* items ahead of the
     reader.
     """
-    send, receive = anyio.create_memory_object_stream[T](buffer)
+    channel: Channel[T] = Channel(capacity)
 
     async def run() -> None:
-        with send:
-            await producer(send)
+        try:
+            await producer(channel)
+        finally:
+            channel.complete()
 
-    with send, receive:
-        async with open_task_group() as task_group:
-            task_group.start_soon(run)
-            try:
-                yield receive
-            finally:
-                # Before the receiving end closes: its producer would be told that it is broken.
-                task_group.cancel_scope.cancel("the consumer left the block")
-
-
-async def send_to(stream: MemoryObjectSendStream[T], item: T) -> None:
-    """Send *item*, without giving way to other tasks as long as the channel has room."""
-    try:
-        stream.send_nowait(item)
-    except anyio.WouldBlock:
-        await stream.send(item)
+    async with open_task_group() as task_group:
+        task_group.start_soon(run)
+        try:
+            yield channel
+        finally:
+            task_group.cancel_scope.cancel("the consumer left the block")

@@ -8,28 +8,47 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
+from functools import partial
+from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
 
 from .._host import Host, current_host
+from .._io.process import end_abandoned
 from ..exceptions import CodexError
-from .channel import send_to
+from .channel import Channel
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-__all__ = ["BatchSource", "LooseIterator", "Spawn"]
+__all__ = ["LooseIterator", "Spawn", "TurnBlock"]
 
 Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]], str], None]
 """Starts a task (a function and a name) that outlives the caller's current block."""
 
 
-class BatchSource(Protocol[T_co]):
-    """Hands out what it has, as sequences; an empty one is the end."""
+class TurnBlock(Protocol[T_co]):
+    """A turn that runs as long as its ``async with`` block lasts."""
 
-    async def receive_batch(self) -> Sequence[T_co]: ...
+    @property
+    def is_over(self) -> bool:
+        """Whether the turn has ended, so that only its process has still to exit."""
+        ...
+
+    async def receive_batch(self) -> Sequence[T_co]:
+        """Return the next events; none, at the end."""
+        ...
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> bool | None: ...
 
 
 class _Link(Generic[T]):
@@ -37,7 +56,7 @@ class _Link(Generic[T]):
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.send, self.receive = anyio.create_memory_object_stream[Sequence[T]](1)
+        self.batches: Channel[Sequence[T]] = Channel(1)
         self.scope = anyio.CancelScope()
         self.started = False
         self.ended = anyio.Event()
@@ -45,34 +64,49 @@ class _Link(Generic[T]):
             "the event loop or the Codex client that ran the turn was closed before the turn ended"
         )
 
-    async def run(self, source: AbstractAsyncContextManager[BatchSource[T]]) -> None:
+    async def run(self, source: TurnBlock[T]) -> None:
         """Forward all batches of *source*; never raises anything but a cancellation of its own task."""
+        if self.scope.cancel_called:
+            return
         self.started = True
         try:
             with self.scope:
-                async with source as batches:
-                    while batch := await batches.receive_batch():
-                        await send_to(self.send, batch)
+                async with source:
+                    while batch := await source.receive_batch():
+                        await self._forward(batch)
                 self.error = None
         except Exception as error:  # noqa: BLE001 - raised in the reader, whatever it is
             self.error = error
         finally:
-            self.send.close()
-            self.ended.set()
+            self.end()
 
-    def cut(self) -> None:
-        """Stop the turn. Called in the loop's thread; what is still buffered is dropped."""
-        self.scope.cancel("the iterator over the turn's events was let go")
-        self.receive.close()
-        if (
-            not self.started
-        ):  # and perhaps never will be: a closing loop cancels tasks before they run
-            self.send.close()
-            self.ended.set()
+    async def _forward(self, batch: Sequence[T]) -> None:
+        try:
+            await self.batches.send(batch)
+        except anyio.BrokenResourceError:
+            pass  # let go of while the turn is over, and only its process has still to exit
 
-    async def stop(self) -> None:
+    def cut(self, *, at_once: bool) -> None:
+        """Stop the turn; called in the loop's thread. What is still buffered is dropped.
+
+        Without *at_once*, nothing is stopped but the reading: the turn ends soon by itself.
+        """
+        self.batches.abandon()
+        if at_once:
+            self.scope.cancel("the iterator over the turn's events was let go")
+        if not self.started:
+            # And perhaps it never will be: a closing loop cancels tasks before they run.
+            self.scope.cancel()
+            self.end()
+
+    def end(self) -> None:
+        """Wake who waits for events, or for the end."""
+        self.batches.complete()
+        self.ended.set()
+
+    async def stop(self, *, at_once: bool) -> None:
         """Stop the turn and wait until nothing of it is left, whatever happens to the waiting task."""
-        self.cut()
+        self.cut(at_once=at_once)
         with anyio.CancelScope(shield=True):  # bounded: ending a process is
             await self.ended.wait()
 
@@ -85,18 +119,10 @@ class LooseIterator(AsyncIterator[T]):
     as after a ``break``. Prefer ``async with thread.stream(…)``, which waits for that.
     """
 
-    def __init__(
-        self,
-        source: AbstractAsyncContextManager[BatchSource[T]],
-        spawn: Spawn,
-        *,
-        on_let_go: Callable[[], object],
-    ) -> None:
+    def __init__(self, source: TurnBlock[T], spawn: Spawn, on_let_go: Callable[[], object]) -> None:
         self._source = source
         self._spawn = spawn
-        self._on_let_go = (
-            on_let_go  # called from wherever the iterator is let go, finalizers included
-        )
+        self._on_let_go = on_let_go
         self._link: _Link[T] | None = None
         self._batch: deque[T] = deque()
         self._closed = False
@@ -115,23 +141,22 @@ class LooseIterator(AsyncIterator[T]):
         self._batch.clear()
         if self._link is not None:
             self._on_let_go()
-            await self._link.stop()
+            await self._link.stop(at_once=not self._source.is_over)
 
     async def _next_batch(self) -> Sequence[T]:
         if self._closed:
             raise StopAsyncIteration
         link = self._link or self._start()
         try:
-            return await link.receive.receive()
+            return await link.batches.receive()
         except anyio.EndOfStream:
             self._closed = True
-            link.receive.close()
-            if link.error is not None:
-                raise link.error from None
-            raise StopAsyncIteration from None
         except anyio.get_cancelled_exc_class():
             await self.aclose()
             raise
+        if link.error is not None:
+            raise link.error
+        raise StopAsyncIteration
 
     def _start(self) -> _Link[T]:
         link: _Link[T] = _Link(current_host())
@@ -142,8 +167,8 @@ class LooseIterator(AsyncIterator[T]):
 
     def __del__(self) -> None:
         # Finalizers run in whatever thread and at whatever point the collector likes.
-        if self._link is None or self._closed:
-            return
-        self._on_let_go()
-        if not self._link.host.call_soon(self._link.cut):
-            self._link.receive.close()
+        if self._link is not None and not self._closed:
+            self._on_let_go()
+            cut = partial(self._link.cut, at_once=not self._source.is_over)
+            if not self._link.host.call_soon(cut):
+                end_abandoned()

@@ -9,6 +9,7 @@ whatever its exit status says.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -18,7 +19,7 @@ from uuid import UUID
 
 import anyio
 import attrs
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.lowlevel import checkpoint
 
 from .._core.arguments import exec_arguments, needs_version
 from .._core.decoding import EventDecoder
@@ -40,7 +41,7 @@ from ..exceptions import (
 )
 from ..options import CodexOptions, ThreadOptions
 from ..telemetry import RunningSpan, in_current_trace, span
-from .channel import producing, send_to
+from .channel import Channel, producing
 
 __all__ = ["ExecRequest", "TurnEvents", "exec_turn"]
 
@@ -48,7 +49,7 @@ _EXIT_GRACE = 10.0
 """Seconds that a CLI has to exit after its last event: current ones flush their history in about 0.2 s,
 and wait up to 5 s for telemetry when the network is down."""
 
-_BUFFER = 1
+_CAPACITY = 1
 """Batches that may wait for the reader besides the one that it holds. A batch is what one read from the
 pipe brought (64 KiB at most, or one longer line), so this bounds memory in bytes."""
 
@@ -65,13 +66,14 @@ class ExecRequest:
     images: Sequence[str] = ()
     output_schema: Mapping[str, Any] | None = None
     thread_id: str | None = None
-    on_thread_started: Callable[[str], None] = attrs.field(default=lambda _: None)
+    on_thread_started: Callable[[str], None]
+    on_over: Callable[[], None]
 
 
 class TurnEvents:
     """The events of a running turn, in batches."""
 
-    def __init__(self, batches: MemoryObjectReceiveStream[Batch]) -> None:
+    def __init__(self, batches: Channel[Batch]) -> None:
         self._batches = batches
 
     async def receive_batch(self) -> Sequence[ThreadEvent]:
@@ -97,6 +99,7 @@ async def exec_turn(request: ExecRequest) -> AsyncGenerator[TurnEvents, None]:
         CodexError: the options are refused, or the CLI cannot be started. Nothing runs then.
     """
     prompt = _encoded(request.prompt)
+    await checkpoint()  # whoever is cancelled already starts nothing
     with (
         _exec_span(request) as running,
         turn_files(request.images, request.output_schema) as files,
@@ -106,15 +109,18 @@ async def exec_turn(request: ExecRequest) -> AsyncGenerator[TurnEvents, None]:
         with removing_sandbox_litter(_sandbox_roots(request.thread), cli.environment):
             async with owned_process(command, env=cli.environment, input=prompt) as process:
                 turn = _ExecTurn(request, process, cli, running)
-                async with producing(turn.pump, buffer=_BUFFER) as batches:
+                async with producing(turn.pump, capacity=_CAPACITY) as batches:
                     yield TurnEvents(batches)
+                    if turn.is_over:  # its process writes the history and calls `notify` now
+                        await turn.process_exit()
 
 
 def _sandbox_roots(options: ThreadOptions) -> Sequence[str]:
     if options.sandbox_mode == "danger-full-access":
         return []
-    added = [os.fspath(directory) for directory in options.additional_directories or ()]
-    return [options.working_directory or ".", *added]
+    working_directory = options.working_directory or "."
+    added = options.additional_directories or ()
+    return [working_directory, *(os.path.join(working_directory, path) for path in added)]  # noqa: PTH118
 
 
 def _exec_span(request: ExecRequest) -> AbstractContextManager[RunningSpan]:
@@ -130,6 +136,13 @@ def _exec_span(request: ExecRequest) -> AbstractContextManager[RunningSpan]:
     )
 
 
+def _current_directory() -> str | None:
+    try:
+        return str(Path.cwd())
+    except OSError:  # removed under us; the CLI has its own word on that, if it needs one
+        return None
+
+
 async def _arguments(request: ExecRequest, cli: _Cli, files: TurnFiles) -> Sequence[str]:
     """Spell the options as the CLI in use knows them, with a warning for what it does not."""
     asked = needs_version(request.codex, request.thread)
@@ -140,7 +153,7 @@ async def _arguments(request: ExecRequest, cli: _Cli, files: TurnFiles) -> Seque
         thread_id=request.thread_id,
         images=files.images,
         schema_file=files.schema_file,
-        cwd=str(Path.cwd()),
+        cwd=_current_directory(),
         marker=cli.marker,
     )
     for text in spelled.warnings:
@@ -194,9 +207,25 @@ class _Cli:
         return await probe_cli_version(self.binary.path, self.environment)
 
     def redact(self, text: str) -> str:
-        """Blank out the API key, should the CLI have repeated it."""
-        key = self.environment.get("CODEX_API_KEY")
-        return text.replace(key, "<CODEX_API_KEY>") if key else text
+        """Blank out the secrets of the CLI's environment, should it have repeated one."""
+        for name, value in self.environment.items():
+            if len(value) >= _SHORTEST_SECRET and _SECRET_NAME.search(name):
+                text = text.replace(value, f"<{name}>")
+                text = _without_end_of(value, text)
+        return text
+
+
+_SECRET_NAME = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
+_SHORTEST_SECRET = 6
+"""Characters below which a value is more likely a switch, and blanking it out would hide the error."""
+
+
+def _without_end_of(secret: str, text: str) -> str:
+    """Drop the rest of a secret that the start of *text* has cut in two."""
+    for start in range(1, len(secret) - 3):
+        if text.startswith(secret[start:]):
+            return text[len(secret) - start :]
+    return text
 
 
 class _ExecTurn:
@@ -211,9 +240,20 @@ class _ExecTurn:
         self._span = running
         self._framer = LineFramer(request.codex.max_line_bytes)
         self._decoder = EventDecoder(request.codex.unknown_events)
+        self._started = False
         self._last: ThreadEvent | None = None
 
-    async def pump(self, send: MemoryObjectSendStream[Batch]) -> None:
+    @property
+    def is_over(self) -> bool:
+        """Whether the turn's last event has come."""
+        return self._last is not None
+
+    async def process_exit(self) -> None:
+        """Let the process exit by itself, within the time that it may take."""
+        with anyio.move_on_after(_EXIT_GRACE):
+            await self._process.wait()
+
+    async def pump(self, send: Channel[Batch]) -> None:
         """Send batches of events; an error, if there is one, is the last thing sent."""
         try:
             await self._forward_events(send)
@@ -229,13 +269,13 @@ class _ExecTurn:
         except anyio.EndOfStream:
             return b""
 
-    async def _forward_events(self, send: MemoryObjectSendStream[Batch]) -> None:
+    async def _forward_events(self, send: Channel[Batch]) -> None:
         while self._last is None and (data := await self._read()):
             await self._forward(self._framer.feed(data), send)
         if self._last is None and (line := self._framer.finish()) is not None:
             await self._forward_cut_line(line, send)
 
-    async def _forward(self, lines: Iterable[bytes], send: MemoryObjectSendStream[Batch]) -> None:
+    async def _forward(self, lines: Iterable[bytes], send: Channel[Batch]) -> None:
         """Send the events of *lines*, up to the turn's last or to the first that is none."""
         events: list[ThreadEvent] = []
         failure: CodexError | None = None
@@ -251,24 +291,30 @@ class _ExecTurn:
         except CodexError as error:
             failure = error
         if events:
-            await send_to(send, events)
+            await send.send(events)
         if failure is not None:
             raise failure
 
     def _take_note(self, event: ThreadEvent) -> None:
         if isinstance(event, ThreadStartedEvent):
             self._check_thread(event.thread_id)
-        else:
-            self._last = event
+            return
+        if isinstance(event, TurnCompletedEvent) and not self._started:
+            raise CodexParseError(
+                "the Codex CLI completed a turn without naming its thread (thread.started)"
+            )
+        self._last = event
+        self._request.on_over()
 
     def _check_thread(self, thread_id: str) -> None:
         requested = self._request.thread_id
         if requested is not None and not _same_thread(requested, thread_id):
             raise ThreadMismatchError(requested, thread_id)
         self._span.set("thread_id", thread_id)
+        self._started = True
         self._request.on_thread_started(thread_id)
 
-    async def _forward_cut_line(self, line: bytes, send: MemoryObjectSendStream[Batch]) -> None:
+    async def _forward_cut_line(self, line: bytes, send: Channel[Batch]) -> None:
         """Send a last line that has no newline; half a line is a sign of death, not of bad manners."""
         failure: CodexParseError | None = None
         try:

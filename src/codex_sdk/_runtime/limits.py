@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["turn_limits"]
 
-_CLOCK_SLACK = 0.001
-"""Seconds by which the loop's clock may run ahead of the one that the signal reads."""
-
 
 @contextmanager
 def turn_limits(
@@ -27,8 +25,8 @@ def turn_limits(
     """Cancel the block when *signal* is aborted or *timeout* seconds have passed.
 
     Yields a function that lifts both limits, for the time when the turn is over but the block is not.
-    *last_error* tells what the turn last complained of.
-    A cancellation of the caller's own passes through as it is.
+    A cancellation of the caller's own passes through as it is. *last_error* tells what the turn last
+    complained of.
 
     Raises:
         CodexAbortError: *signal* ended the block, or was aborted before it began.
@@ -37,30 +35,28 @@ def turn_limits(
     if signal is not None:
         signal.throw_if_aborted()
     host, now = current_host(), anyio.current_time()
-    abort_at = float("inf") if signal is None else now + signal.seconds_left() + _CLOCK_SLACK
-    timeout_at = float("inf") if timeout is None else now + timeout
-    lifted = False
+    due_in, due_reason = (math.inf, None) if signal is None else signal.due()
+    abort_at = now + due_in
+    timeout_at = math.inf if timeout is None else now + timeout
+    lifted, aborted = False, False
 
     def lift() -> None:
         nonlocal lifted
-        lifted, scope.deadline = True, float("inf")
+        lifted, scope.deadline = True, math.inf
 
     def abort() -> None:
-        if not lifted:
+        nonlocal aborted
+        if not (lifted or scope.cancel_called):  # what ended the block is what came first
+            aborted = True
             scope.cancel("the turn's abort signal was aborted")
 
     with anyio.CancelScope(deadline=min(abort_at, timeout_at)) as scope:
-        watch = signal.subscribed(lambda: host.call_soon(abort)) if signal else nullcontext()
-        with watch:
+        with signal.subscribed(lambda: host.call_soon(abort)) if signal else nullcontext():
             yield lift
-    if scope.cancelled_caught:
-        if signal is not None and signal.aborted:
-            raise _abort_error(signal.reason)
-        if timeout is not None:
-            raise CodexTimeoutError(timeout, last_error())
-
-
-def _abort_error(reason: object) -> CodexAbortError:
-    error = CodexAbortError(reason)
-    error.__cause__ = reason if isinstance(reason, BaseException) else None
-    return error
+    if not scope.cancelled_caught:
+        return
+    if signal is not None and aborted:
+        raise CodexAbortError(signal.reason)
+    if timeout is None or abort_at < timeout_at:  # by the clock of the loop, as the scope goes
+        raise CodexAbortError(due_reason)
+    raise CodexTimeoutError(timeout, last_error())

@@ -9,6 +9,7 @@ from threading import Lock
 import anyio
 
 from .._host import current_host
+from .._io.process import end_abandoned
 from ..exceptions import CodexError
 
 __all__ = ["Tenancy", "TurnSlot"]
@@ -26,6 +27,11 @@ class Tenancy:
         self.let_go = False
         self._host = current_host()
         self._over = anyio.Event()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the turn's event loop was closed under it, so that it will never end the tenancy."""
+        return self._host.closed
 
     async def wait_if_ending(self) -> bool:
         """Wait for the end of a turn that is let go; false, if it is not, or runs in another loop."""
@@ -63,12 +69,16 @@ class TurnSlot:
         try:
             yield mine
         finally:
-            self._tenancy = None
+            if self._tenancy is mine:
+                self._tenancy = None
             mine.end()
 
     def _take(self, tenancy: Tenancy) -> Tenancy | None:
         """Take the slot; returns who holds it, if somebody does."""
         with self._lock:
+            if self._tenancy is not None and self._tenancy.is_lost:
+                end_abandoned()
+                self._tenancy = None
             if self._tenancy is None:
                 self._tenancy = tenancy
                 return None
