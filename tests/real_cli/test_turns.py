@@ -245,7 +245,9 @@ async def test_turns_of_many_threads_run_side_by_side(
 async def test_a_turn_without_a_git_repository_needs_the_option(
     make_codex: MakeCodex, options: ThreadOptions
 ) -> None:
+    # Not below /tmp, where the sandboxes of other tests that run just now may have put a .git.
+    options = attrs.evolve(options, skip_git_repo_check=None, working_directory="/var/tmp")
     async with ModelServer(["ok"]) as server:
-        thread = make_codex(server).start_thread(attrs.evolve(options, skip_git_repo_check=None))
+        thread = make_codex(server).start_thread(options)
         with pytest.raises(CodexError, match=r"ThreadOptions\(skip_git_repo_check=True\)"):
             await thread.run("hi", TurnOptions(timeout=30))
