@@ -137,6 +137,15 @@ def docs(session: nox.Session) -> None:
     session.run("pytest", "tests/docs", *session.posargs)
 
 
+@nox.session(allow_parallel=False)
+def protocol(session: nox.Session) -> None:
+    """Compare the generated protocol with the pinned CLI's, and tell what the newest one has otherwise."""
+    _install(session, "testing", "lint")
+    generator = ("python", "tools/generate_protocol.py", "--codex", str(_cli(session, CLI_IN_PYPI)))
+    session.run(*generator, "--check")
+    session.run(*generator, "--compare", str(_cli(session, VERIFIED_CLIS[-1])))
+
+
 @nox.session(reuse_venv=False)
 def package(session: nox.Session) -> None:
     """Build the package, and use what was built, without the extras."""
