@@ -116,7 +116,7 @@ class CodexAbortError(CodexError):
     def __init__(self, reason: object = None) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.__cause__ = reason if isinstance(reason, BaseException) else None
+        self.__cause__: BaseException | None = reason if isinstance(reason, BaseException) else None
 
     def __str__(self) -> str:
         return "Operation aborted" if self.reason is None else str(self.reason)
