@@ -49,11 +49,13 @@ async def test_no_event_is_lost_when_native_timeouts_end_the_reading(codex_like:
     ).start_thread()
     texts: list[str] = []
     async with thread.stream("hi") as stream:
-        while not stream.is_over:
+        while True:
             try:
                 event = await asyncio.wait_for(anext(stream), 0.0004)
             except asyncio.TimeoutError:
                 continue
+            except StopAsyncIteration:
+                break
             if event.type == "item.completed" and event.item.type == "agent_message":
                 texts.append(event.item.text)
         turn = await stream.turn()
