@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -61,7 +62,7 @@ _CROWD_COST = 0.005
 class Shutdown:
     """Ends one child and its tree, step by step.
 
-    A step may run in any thread. One that was begun and is not waited for any more does no harm.
+    A step may run in any thread, and never at the same time as another one.
 
     Attributes:
         leader: the child, as soon as it is known.
@@ -71,6 +72,7 @@ class Shutdown:
 
     def __init__(self, tree: ProcessTree) -> None:
         self._tree = tree
+        self._lock = threading.Lock()
         self._host = os.getpid()
         self._done = False
         self.leader: Leader | None = None
@@ -93,6 +95,11 @@ class Shutdown:
         """Whether the host has so many processes that a step takes long."""
         return self._tree.cost > _CROWD_COST
 
+    def step(self, steps: Iterator[float]) -> float | None:
+        """Do what is next of *steps*; returns the seconds to pause then, ``None`` when all is done."""
+        with self._lock:
+            return next(steps, None)
+
     def politely(self, *, after_eof: bool) -> Iterator[float]:
         """End everything, giving each process the time to end by itself.
 
@@ -112,7 +119,8 @@ class Shutdown:
         """Kill everything, without an await."""
         if self.over:
             return
-        for pause in self._by_force():
+        steps = self._by_force()
+        while (pause := self.step(steps)) is not None:
             time.sleep(pause)
         self.finish()
 
