@@ -467,8 +467,7 @@ EXPERIMENTAL_TYPES = """
         ProjectUpdateResponse RemoteControlClient RemoteControlClientsListOrder
         RemoteControlClientsListParams RemoteControlClientsListResponse
         RemoteControlClientsRevokeParams RemoteControlClientsRevokeResponse
-        RemoteControlDisableParams RemoteControlDisableResponse RemoteControlEnableParams
-        RemoteControlEnableResponse RemoteControlPairingStartParams
+        RemoteControlDisableResponse RemoteControlEnableResponse RemoteControlPairingStartParams
         RemoteControlPairingStartResponse RemoteControlPairingStatusParams
         RemoteControlPairingStatusResponse RemoteControlStatusReadParams
         RemoteControlStatusReadResponse RolloutCompressParams RolloutCompressResponse

@@ -629,11 +629,13 @@ class FormMcpServerElicitationRequestParams(ProtocolObject):
     """One of :data:`McpServerElicitationRequestParams`.
 
     Attributes:
-        turn_id: Active Codex turn when this elicitation was observed, if app-server could correlate
-            one. This is nullable because MCP models elicitation as a standalone server-to-client
-            request identified by the MCP server request id. It may be triggered during a turn, but
-            turn context is app-server correlation rather than part of the protocol identity of the
-            elicitation itself.
+        server_name: Experimental.
+        thread_id: Experimental.
+        turn_id: Experimental. Active Codex turn when this elicitation was observed, if app-server
+            could correlate one. This is nullable because MCP models elicitation as a standalone
+            server-to-client request identified by the MCP server request id. It may be triggered
+            during a turn, but turn context is app-server correlation rather than part of the
+            protocol identity of the elicitation itself.
     """
 
     mode: ClassVar[Literal["form"]] = "form"
@@ -650,11 +652,13 @@ class OpenaiFormAliasMcpServerElicitationRequestParams(ProtocolObject):
     """One of :data:`McpServerElicitationRequestParams`.
 
     Attributes:
-        turn_id: Active Codex turn when this elicitation was observed, if app-server could correlate
-            one. This is nullable because MCP models elicitation as a standalone server-to-client
-            request identified by the MCP server request id. It may be triggered during a turn, but
-            turn context is app-server correlation rather than part of the protocol identity of the
-            elicitation itself.
+        server_name: Experimental.
+        thread_id: Experimental.
+        turn_id: Experimental. Active Codex turn when this elicitation was observed, if app-server
+            could correlate one. This is nullable because MCP models elicitation as a standalone
+            server-to-client request identified by the MCP server request id. It may be triggered
+            during a turn, but turn context is app-server correlation rather than part of the
+            protocol identity of the elicitation itself.
     """
 
     mode: ClassVar[Literal["openaiForm"]] = "openaiForm"
@@ -671,11 +675,13 @@ class OpenaiFormMcpServerElicitationRequestParams(ProtocolObject):
     """One of :data:`McpServerElicitationRequestParams`.
 
     Attributes:
-        turn_id: Active Codex turn when this elicitation was observed, if app-server could correlate
-            one. This is nullable because MCP models elicitation as a standalone server-to-client
-            request identified by the MCP server request id. It may be triggered during a turn, but
-            turn context is app-server correlation rather than part of the protocol identity of the
-            elicitation itself.
+        server_name: Experimental.
+        thread_id: Experimental.
+        turn_id: Experimental. Active Codex turn when this elicitation was observed, if app-server
+            could correlate one. This is nullable because MCP models elicitation as a standalone
+            server-to-client request identified by the MCP server request id. It may be triggered
+            during a turn, but turn context is app-server correlation rather than part of the
+            protocol identity of the elicitation itself.
     """
 
     mode: ClassVar[Literal["openai/form"]] = "openai/form"
@@ -718,11 +724,13 @@ class UrlMcpServerElicitationRequestParams(ProtocolObject):
     """One of :data:`McpServerElicitationRequestParams`.
 
     Attributes:
-        turn_id: Active Codex turn when this elicitation was observed, if app-server could correlate
-            one. This is nullable because MCP models elicitation as a standalone server-to-client
-            request identified by the MCP server request id. It may be triggered during a turn, but
-            turn context is app-server correlation rather than part of the protocol identity of the
-            elicitation itself.
+        server_name: Experimental.
+        thread_id: Experimental.
+        turn_id: Experimental. Active Codex turn when this elicitation was observed, if app-server
+            could correlate one. This is nullable because MCP models elicitation as a standalone
+            server-to-client request identified by the MCP server request id. It may be triggered
+            during a turn, but turn context is app-server correlation rather than part of the
+            protocol identity of the elicitation itself.
     """
 
     mode: ClassVar[Literal["url"]] = "url"

@@ -36,10 +36,7 @@ __all__ = [
 
 @define
 class RemoteControlEnableParams(Request["RemoteControlEnableResponse"]):
-    """Params of ``remoteControl/enable``.
-
-    Experimental: the server has to be told ``experimentalApi`` in ``initialize``.
-    """
+    """Params of ``remoteControl/enable``."""
 
     method: ClassVar[str] = "remoteControl/enable"
     ephemeral: Optional[bool] = None
@@ -63,10 +60,7 @@ class RemoteControlEnableResponse(ProtocolObject):
 
 @define
 class RemoteControlDisableParams(Request["RemoteControlDisableResponse"]):
-    """Params of ``remoteControl/disable``.
-
-    Experimental: the server has to be told ``experimentalApi`` in ``initialize``.
-    """
+    """Params of ``remoteControl/disable``."""
 
     method: ClassVar[str] = "remoteControl/disable"
     ephemeral: Optional[bool] = None

@@ -413,7 +413,12 @@ ThreadRealtimeBemItemPresentation = Union[
 
 @define(tag=("type", "bemItemPromoted"))
 class BemItemPromotedThreadRealtimeItem(ProtocolObject):
-    """One of :data:`ThreadRealtimeItem`."""
+    """One of :data:`ThreadRealtimeItem`.
+
+    Attributes:
+        id: Experimental.
+        realtime_session_id: Experimental.
+    """
 
     type: ClassVar[Literal["bemItemPromoted"]] = "bemItemPromoted"
     id: str
@@ -428,7 +433,12 @@ ThreadRealtimeSessionOutcome = Literal["ended", "failed"]
 
 @define(tag=("type", "realtimeSessionClosed"))
 class RealtimeSessionClosedThreadRealtimeItem(ProtocolObject):
-    """One of :data:`ThreadRealtimeItem`."""
+    """One of :data:`ThreadRealtimeItem`.
+
+    Attributes:
+        id: Experimental.
+        realtime_session_id: Experimental.
+    """
 
     type: ClassVar[Literal["realtimeSessionClosed"]] = "realtimeSessionClosed"
     id: str
@@ -438,7 +448,12 @@ class RealtimeSessionClosedThreadRealtimeItem(ProtocolObject):
 
 @define(tag=("type", "realtimeSessionStarted"))
 class RealtimeSessionStartedThreadRealtimeItem(ProtocolObject):
-    """One of :data:`ThreadRealtimeItem`."""
+    """One of :data:`ThreadRealtimeItem`.
+
+    Attributes:
+        id: Experimental.
+        realtime_session_id: Experimental.
+    """
 
     type: ClassVar[Literal["realtimeSessionStarted"]] = "realtimeSessionStarted"
     id: str
@@ -450,7 +465,12 @@ ThreadRealtimeTranscriptRole = Literal["user", "assistant"]
 
 @define(tag=("type", "transcriptSegment"))
 class TranscriptSegmentThreadRealtimeItem(ProtocolObject):
-    """One of :data:`ThreadRealtimeItem`."""
+    """One of :data:`ThreadRealtimeItem`.
+
+    Attributes:
+        id: Experimental.
+        realtime_session_id: Experimental.
+    """
 
     type: ClassVar[Literal["transcriptSegment"]] = "transcriptSegment"
     id: str
