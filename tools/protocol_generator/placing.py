@@ -1,16 +1,16 @@
 """Which file a type goes to: that of the methods which need it, or ``common`` if those have several files.
 
-What no method needs goes to ``unlisted``. No file imports one that imports it.
+What no method needs goes to ``unlisted``. So all files import from ``common``, ``unlisted`` imports from
+any, and none from one that imports it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from graphlib import CycleError, TopologicalSorter
 
 from .model import Type, parts_of
 from .names import field_name
-from .schema import Method, Schema, UnknownSchema
+from .schema import Method, Schema
 
 _COMMON = "common"
 _UNLISTED = "unlisted"
@@ -69,11 +69,7 @@ _FILE_OF_BEGINNING = {
 
 
 def place_types(types: Mapping[str, Type], schema: Schema) -> dict[str, list[Type]]:
-    """Return the types of each file, with every type after all that it is made of.
-
-    Raises:
-        UnknownSchema: two files would need each other.
-    """
+    """Return the types of each file, with every type after all that it is made of."""
     parts = {name: parts_of(types[name]) for name in sorted(types)}
     needed: dict[str, set[str]] = {name: set() for name in parts}
     for method in schema.methods():
@@ -81,7 +77,6 @@ def place_types(types: Mapping[str, Type], schema: Schema) -> dict[str, list[Typ
             for name in _within(root, parts):
                 needed[name].add(_file_of(method))
     places = {name: _place(files) for name, files in needed.items()}
-    _check_imports(places, parts)
     files: dict[str, list[Type]] = {}
     for name in _parts_first(parts, schema):
         files.setdefault(places[name], []).append(types[name])
@@ -112,17 +107,6 @@ def _place(files: set[str]) -> str:
     if not files:
         return _UNLISTED
     return next(iter(files)) if len(files) == 1 else _COMMON
-
-
-def _check_imports(places: Mapping[str, str], parts: Mapping[str, list[str]]) -> None:
-    imports: dict[str, set[str]] = {}
-    for name, names in parts.items():
-        needed = {places[part] for part in names} - {places[name]}
-        imports.setdefault(places[name], set()).update(needed)
-    try:
-        TopologicalSorter(imports).prepare()
-    except CycleError as error:
-        raise UnknownSchema(f"files that import each other: {error.args[1]}") from error
 
 
 def _parts_first(parts: Mapping[str, list[str]], schema: Schema) -> list[str]:

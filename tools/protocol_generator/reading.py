@@ -43,25 +43,34 @@ RESERVED = frozenset(
 
 
 def read_types(schema: Schema) -> dict[str, Type]:
-    """Return all types of the schema, by name."""
+    """Return all types of the schema, by name.
+
+    Raises:
+        UnknownSchema: the schema has a form that is not known, or two types of one name.
+    """
     types: dict[str, Type] = {}
+    for type_ in _all_types(schema):
+        if type_.name in types or type_.name in RESERVED:
+            raise UnknownSchema(f"a second type {type_.name}")
+        types[type_.name] = type_
+    for method in schema.methods():
+        if method.experimental:
+            for name in filter(None, (method.params_class, method.result)):
+                types[name] = types[name]._replace(experimental=True)
+    return types
+
+
+def _all_types(schema: Schema) -> Iterator[Type]:
     sent, received = _travelling(schema)
     for name, definition in schema.definitions.items():
-        if name in ENVELOPES:
-            continue
-        direction: Direction = "received"
-        if name in sent:
-            direction = "both" if name in received else "sent"
-        place = Place(name, direction, schema.stable.get(name))
-        for type_ in _read(name, definition, place):
-            if type_.name in types or type_.name in RESERVED:
-                raise UnknownSchema(f"{name}: a second type {type_.name}")
-            types[type_.name] = type_
+        if name not in ENVELOPES:
+            direction: Direction = "received"
+            if name in sent:
+                direction = "both" if name in received else "sent"
+            yield from _read(name, definition, Place(name, direction, schema.stable.get(name)))
     for method in schema.client_methods:
         if method.params is None and method.result is not None:
-            name = method.params_class
-            types[name] = ObjectType(name, "", (), experimental=method.experimental)
-    return types
+            yield ObjectType(method.params_class, "", ())
 
 
 def _travelling(schema: Schema) -> tuple[set[str], set[str]]:
@@ -197,7 +206,8 @@ def _stable_branch(branch: Mapping[str, Any], stable: Any) -> Any:
         if other.get("title") == branch.get("title") and (
             "title" in branch or other.get("required") == branch.get("required")
         ):
-            return other
+            shared = stable.get("properties", {})
+            return {**other, "properties": {**shared, **other.get("properties", {})}}
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from threading import Lock
 from typing import (
@@ -16,6 +16,7 @@ from typing import (
     TypeVar,
     Union,
     cast,
+    overload,
 )
 
 import attrs
@@ -152,7 +153,18 @@ _UNFINISHED: set[type[ProtocolObject]] = set()
 _FINISHING = Lock()
 
 
+@overload
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(attrs.field,))
+def define(cls: type[ObjectT], /) -> type[ObjectT]: ...
+@overload
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(attrs.field,))
+def define(
+    *,
+    tag: tuple[str, str] | None = None,
+    wrapper: str | None = None,
+    wire: Mapping[str, str] | None = None,
+    keeps_more: bool = False,
+) -> Callable[[type[ObjectT]], type[ObjectT]]: ...
 def define(
     cls: Any = None,
     /,

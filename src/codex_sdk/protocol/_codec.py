@@ -38,12 +38,16 @@ def structure(cls: Any, data: object, *, lenient: bool = False) -> Any:
     try:
         return readers.of(cls)(data)
     except Mismatch as mismatch:
-        name = getattr(cls, "__name__", None) or str(cls)
+        name = cls.__name__ if isinstance(cls, type) else "such value"
         raise CodexParseError(f"this is no {name} of the app-server protocol: {mismatch}") from None
 
 
-def unstructure(value: ProtocolObject) -> dict[str, Any]:
-    """Return *value* as JSON-ready data, with the keys of the protocol.
+@overload
+def unstructure(value: ProtocolObject) -> dict[str, Any]: ...
+@overload
+def unstructure(value: Any) -> Any: ...
+def unstructure(value: Any) -> Any:
+    """Return a value of the protocol as JSON-ready data, with the keys of the protocol.
 
     Fields that hold their default are left out, where the protocol lets them be.
 
@@ -51,7 +55,7 @@ def unstructure(value: ProtocolObject) -> dict[str, Any]:
         CodexError: a field holds something that JSON does not have. The message says which.
     """
     try:
-        return _object_data(value)
+        return _plain(value)
     except Mismatch as mismatch:
         raise CodexError(f"this {type(value).__name__} cannot be sent: {mismatch}") from None
 

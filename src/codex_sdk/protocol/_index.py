@@ -467,7 +467,8 @@ EXPERIMENTAL_TYPES = """
         ProjectUpdateResponse RemoteControlClient RemoteControlClientsListOrder
         RemoteControlClientsListParams RemoteControlClientsListResponse
         RemoteControlClientsRevokeParams RemoteControlClientsRevokeResponse
-        RemoteControlDisableResponse RemoteControlEnableResponse RemoteControlPairingStartParams
+        RemoteControlDisableParams RemoteControlDisableResponse RemoteControlEnableParams
+        RemoteControlEnableResponse RemoteControlPairingStartParams
         RemoteControlPairingStartResponse RemoteControlPairingStatusParams
         RemoteControlPairingStatusResponse RemoteControlStatusReadParams
         RemoteControlStatusReadResponse RolloutCompressParams RolloutCompressResponse

@@ -79,21 +79,8 @@ class AgentHookMetadata(ProtocolObject):
     """One of :data:`HookMetadata`.
 
     Attributes:
-        current_hash: Experimental.
-        display_order: Experimental.
-        enabled: Experimental.
-        event_name: Experimental.
-        is_managed: Experimental.
-        key: Experimental.
-        source: Experimental.
-        source_path: Experimental.
-        timeout_sec: Experimental.
-        trust_status: Experimental.
-        additional_context_limit: Experimental. Configured `additionalContext` spill threshold.
-            `null` uses 2,500 tokens; `0` disables spilling.
-        matcher: Experimental.
-        plugin_id: Experimental.
-        status_message: Experimental.
+        additional_context_limit: Configured `additionalContext` spill threshold. `null` uses 2,500
+            tokens; `0` disables spilling.
     """
 
     handler_type: ClassVar[Literal["agent"]] = "agent"
@@ -118,21 +105,8 @@ class CommandHookMetadata(ProtocolObject):
     """One of :data:`HookMetadata`.
 
     Attributes:
-        current_hash: Experimental.
-        display_order: Experimental.
-        enabled: Experimental.
-        event_name: Experimental.
-        is_managed: Experimental.
-        key: Experimental.
-        source: Experimental.
-        source_path: Experimental.
-        timeout_sec: Experimental.
-        trust_status: Experimental.
-        additional_context_limit: Experimental. Configured `additionalContext` spill threshold.
-            `null` uses 2,500 tokens; `0` disables spilling.
-        matcher: Experimental.
-        plugin_id: Experimental.
-        status_message: Experimental.
+        additional_context_limit: Configured `additionalContext` spill threshold. `null` uses 2,500
+            tokens; `0` disables spilling.
     """
 
     handler_type: ClassVar[Literal["command"]] = "command"
@@ -159,21 +133,8 @@ class McpToolHookMetadata(ProtocolObject):
     """One of :data:`HookMetadata`.
 
     Attributes:
-        current_hash: Experimental.
-        display_order: Experimental.
-        enabled: Experimental.
-        event_name: Experimental.
-        is_managed: Experimental.
-        key: Experimental.
-        source: Experimental.
-        source_path: Experimental.
-        timeout_sec: Experimental.
-        trust_status: Experimental.
-        additional_context_limit: Experimental. Configured `additionalContext` spill threshold.
-            `null` uses 2,500 tokens; `0` disables spilling.
-        matcher: Experimental.
-        plugin_id: Experimental.
-        status_message: Experimental.
+        additional_context_limit: Configured `additionalContext` spill threshold. `null` uses 2,500
+            tokens; `0` disables spilling.
     """
 
     handler_type: ClassVar[Literal["mcpTool"]] = "mcpTool"
@@ -200,21 +161,8 @@ class PromptHookMetadata(ProtocolObject):
     """One of :data:`HookMetadata`.
 
     Attributes:
-        current_hash: Experimental.
-        display_order: Experimental.
-        enabled: Experimental.
-        event_name: Experimental.
-        is_managed: Experimental.
-        key: Experimental.
-        source: Experimental.
-        source_path: Experimental.
-        timeout_sec: Experimental.
-        trust_status: Experimental.
-        additional_context_limit: Experimental. Configured `additionalContext` spill threshold.
-            `null` uses 2,500 tokens; `0` disables spilling.
-        matcher: Experimental.
-        plugin_id: Experimental.
-        status_message: Experimental.
+        additional_context_limit: Configured `additionalContext` spill threshold. `null` uses 2,500
+            tokens; `0` disables spilling.
     """
 
     handler_type: ClassVar[Literal["prompt"]] = "prompt"

@@ -629,13 +629,11 @@ class FormMcpServerElicitationRequestParams(ProtocolObject):
     """One of :data:`McpServerElicitationRequestParams`.
 
     Attributes:
-        server_name: Experimental.
-        thread_id: Experimental.
-        turn_id: Experimental. Active Codex turn when this elicitation was observed, if app-server
-            could correlate one. This is nullable because MCP models elicitation as a standalone
-            server-to-client request identified by the MCP server request id. It may be triggered
-            during a turn, but turn context is app-server correlation rather than part of the
-            protocol identity of the elicitation itself.
+        turn_id: Active Codex turn when this elicitation was observed, if app-server could correlate
+            one. This is nullable because MCP models elicitation as a standalone server-to-client
+            request identified by the MCP server request id. It may be triggered during a turn, but
+            turn context is app-server correlation rather than part of the protocol identity of the
+            elicitation itself.
     """
 
     mode: ClassVar[Literal["form"]] = "form"
@@ -652,13 +650,11 @@ class OpenaiFormAliasMcpServerElicitationRequestParams(ProtocolObject):
     """One of :data:`McpServerElicitationRequestParams`.
 
     Attributes:
-        server_name: Experimental.
-        thread_id: Experimental.
-        turn_id: Experimental. Active Codex turn when this elicitation was observed, if app-server
-            could correlate one. This is nullable because MCP models elicitation as a standalone
-            server-to-client request identified by the MCP server request id. It may be triggered
-            during a turn, but turn context is app-server correlation rather than part of the
-            protocol identity of the elicitation itself.
+        turn_id: Active Codex turn when this elicitation was observed, if app-server could correlate
+            one. This is nullable because MCP models elicitation as a standalone server-to-client
+            request identified by the MCP server request id. It may be triggered during a turn, but
+            turn context is app-server correlation rather than part of the protocol identity of the
+            elicitation itself.
     """
 
     mode: ClassVar[Literal["openaiForm"]] = "openaiForm"
@@ -675,13 +671,11 @@ class OpenaiFormMcpServerElicitationRequestParams(ProtocolObject):
     """One of :data:`McpServerElicitationRequestParams`.
 
     Attributes:
-        server_name: Experimental.
-        thread_id: Experimental.
-        turn_id: Experimental. Active Codex turn when this elicitation was observed, if app-server
-            could correlate one. This is nullable because MCP models elicitation as a standalone
-            server-to-client request identified by the MCP server request id. It may be triggered
-            during a turn, but turn context is app-server correlation rather than part of the
-            protocol identity of the elicitation itself.
+        turn_id: Active Codex turn when this elicitation was observed, if app-server could correlate
+            one. This is nullable because MCP models elicitation as a standalone server-to-client
+            request identified by the MCP server request id. It may be triggered during a turn, but
+            turn context is app-server correlation rather than part of the protocol identity of the
+            elicitation itself.
     """
 
     mode: ClassVar[Literal["openai/form"]] = "openai/form"
@@ -724,13 +718,11 @@ class UrlMcpServerElicitationRequestParams(ProtocolObject):
     """One of :data:`McpServerElicitationRequestParams`.
 
     Attributes:
-        server_name: Experimental.
-        thread_id: Experimental.
-        turn_id: Experimental. Active Codex turn when this elicitation was observed, if app-server
-            could correlate one. This is nullable because MCP models elicitation as a standalone
-            server-to-client request identified by the MCP server request id. It may be triggered
-            during a turn, but turn context is app-server correlation rather than part of the
-            protocol identity of the elicitation itself.
+        turn_id: Active Codex turn when this elicitation was observed, if app-server could correlate
+            one. This is nullable because MCP models elicitation as a standalone server-to-client
+            request identified by the MCP server request id. It may be triggered during a turn, but
+            turn context is app-server correlation rather than part of the protocol identity of the
+            elicitation itself.
     """
 
     mode: ClassVar[Literal["url"]] = "url"

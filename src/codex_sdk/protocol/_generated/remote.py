@@ -36,7 +36,10 @@ __all__ = [
 
 @define
 class RemoteControlEnableParams(Request["RemoteControlEnableResponse"]):
-    """Params of ``remoteControl/enable``."""
+    """Params of ``remoteControl/enable``.
+
+    Experimental: the server has to be told ``experimentalApi`` in ``initialize``.
+    """
 
     method: ClassVar[str] = "remoteControl/enable"
     ephemeral: Optional[bool] = None
@@ -60,7 +63,10 @@ class RemoteControlEnableResponse(ProtocolObject):
 
 @define
 class RemoteControlDisableParams(Request["RemoteControlDisableResponse"]):
-    """Params of ``remoteControl/disable``."""
+    """Params of ``remoteControl/disable``.
+
+    Experimental: the server has to be told ``experimentalApi`` in ``initialize``.
+    """
 
     method: ClassVar[str] = "remoteControl/disable"
     ephemeral: Optional[bool] = None

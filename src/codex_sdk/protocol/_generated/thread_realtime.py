@@ -413,12 +413,7 @@ ThreadRealtimeBemItemPresentation = Union[
 
 @define(tag=("type", "bemItemPromoted"))
 class BemItemPromotedThreadRealtimeItem(ProtocolObject):
-    """One of :data:`ThreadRealtimeItem`.
-
-    Attributes:
-        id: Experimental.
-        realtime_session_id: Experimental.
-    """
+    """One of :data:`ThreadRealtimeItem`."""
 
     type: ClassVar[Literal["bemItemPromoted"]] = "bemItemPromoted"
     id: str
@@ -433,12 +428,7 @@ ThreadRealtimeSessionOutcome = Literal["ended", "failed"]
 
 @define(tag=("type", "realtimeSessionClosed"))
 class RealtimeSessionClosedThreadRealtimeItem(ProtocolObject):
-    """One of :data:`ThreadRealtimeItem`.
-
-    Attributes:
-        id: Experimental.
-        realtime_session_id: Experimental.
-    """
+    """One of :data:`ThreadRealtimeItem`."""
 
     type: ClassVar[Literal["realtimeSessionClosed"]] = "realtimeSessionClosed"
     id: str
@@ -448,12 +438,7 @@ class RealtimeSessionClosedThreadRealtimeItem(ProtocolObject):
 
 @define(tag=("type", "realtimeSessionStarted"))
 class RealtimeSessionStartedThreadRealtimeItem(ProtocolObject):
-    """One of :data:`ThreadRealtimeItem`.
-
-    Attributes:
-        id: Experimental.
-        realtime_session_id: Experimental.
-    """
+    """One of :data:`ThreadRealtimeItem`."""
 
     type: ClassVar[Literal["realtimeSessionStarted"]] = "realtimeSessionStarted"
     id: str
@@ -465,12 +450,7 @@ ThreadRealtimeTranscriptRole = Literal["user", "assistant"]
 
 @define(tag=("type", "transcriptSegment"))
 class TranscriptSegmentThreadRealtimeItem(ProtocolObject):
-    """One of :data:`ThreadRealtimeItem`.
-
-    Attributes:
-        id: Experimental.
-        realtime_session_id: Experimental.
-    """
+    """One of :data:`ThreadRealtimeItem`."""
 
     type: ClassVar[Literal["transcriptSegment"]] = "transcriptSegment"
     id: str
