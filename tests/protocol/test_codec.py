@@ -220,6 +220,15 @@ def test_an_error_says_what_is_wrong_and_where(data: object, problem: str) -> No
     assert str(caught.value) == f"this is no Turn of the app-server protocol: {problem}"
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"), [(True, "a boolean"), ("1", "a string"), (1.0, "a number")]
+)
+def test_an_integer_is_nothing_that_is_like_one(value: object, kind: str) -> None:
+    data = {**COMMAND_APPROVAL, "startedAtMs": value}
+    with pytest.raises(CodexParseError, match=f"startedAtMs: an integer is wanted, not {kind}"):
+        protocol.structure(protocol.CommandExecutionRequestApprovalParams, data)
+
+
 def test_an_error_in_a_union_says_what_is_wrong() -> None:
     with pytest.raises(CodexParseError, match=r"no such value .*: 'text' is missing"):
         protocol.structure(protocol.ThreadItem, {"type": "agentMessage", "id": "1"})
@@ -310,6 +319,11 @@ def test_values_can_be_copied_and_pickled() -> None:
     assert pickle.loads(pickle.dumps(protocol.NULL)) is protocol.NULL
 
 
-def test_a_base_is_no_class_to_make_values_of() -> None:
-    with pytest.raises(TypeError, match="ProtocolObject is a base"):
-        protocol.ProtocolObject()
+def test_a_class_without_attrs_cannot_be_used() -> None:
+    class InventedParams(protocol.Request[Any]):
+        method = "invented/method"
+
+    with pytest.raises(
+        TypeError, match=r"InventedParams is no attrs class, it needs @attrs\.frozen"
+    ):
+        InventedParams()

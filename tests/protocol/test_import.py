@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from importlib import import_module
@@ -118,6 +119,19 @@ before = attrs.has(hidden)
 hidden(command=["ls"])
 """
     assert after(code, "[attrs.has(from_union), before, attrs.has(hidden)]") == [True, False, True]
+
+
+def test_what_was_pickled_elsewhere_can_be_used_at_once() -> None:
+    pickled = pickle.dumps(protocol.ThreadReadParams(thread_id="t", include_turns=True))
+    code = f"""
+import attrs, pickle
+value = pickle.loads({pickled!r})
+changed = attrs.evolve(value, thread_id="u")
+"""
+    assert after(code, "[repr(value), repr(changed)]") == [
+        "ThreadReadParams(thread_id='t', include_turns=True)",
+        "ThreadReadParams(thread_id='u', include_turns=True)",
+    ]
 
 
 def test_threads_may_be_the_first_to_use_a_class_at_the_same_time() -> None:

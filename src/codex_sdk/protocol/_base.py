@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from threading import Lock
+from threading import RLock
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -80,7 +80,9 @@ class ProtocolObject:
 
         def __init__(self, **fields):
             if finished(self.__class__).__init__ is ProtocolObject.__init__:
-                raise TypeError(f"{self.__class__.__name__} is a base of classes, not one of them")
+                raise TypeError(
+                    f"{self.__class__.__name__} is no attrs class, it needs @attrs.frozen"
+                )
             self.__init__(**fields)  # the one that attrs has just made
 
     wire_form: ClassVar[WireForm] = WireForm()
@@ -101,6 +103,16 @@ class ProtocolObject:
             if getattr(self, field.name) != field.default
         ]
         return f"{self.__class__.__name__}({', '.join(shown)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (
+            self.__class__,
+            vars(self),
+        )  # by way of __init__, which finishes the class
+
+
+def _restored(cls: Callable[..., T], fields: Mapping[str, Any]) -> T:
+    return cls(**fields)
 
 
 def _content(value: Any) -> tuple[Any, ...]:
@@ -150,7 +162,7 @@ class UnknownPayload:
 
 
 _UNFINISHED: set[type[ProtocolObject]] = set()
-_FINISHING = Lock()
+_FINISHING = RLock()
 
 
 @overload

@@ -65,9 +65,9 @@ def _object_data(value: ProtocolObject) -> dict[str, Any]:
     data: dict[str, Any] = {} if form.tag is None else {form.tag[0]: form.tag[1]}
     key = ""
     try:
-        for key, name, required, default in form.fields:
+        for key, name, _, default in form.fields:
             content = getattr(value, name)
-            if required or content != default:
+            if content != default:
                 data[key] = content if content.__class__ in _SCALARS else _plain(content)
     except Mismatch as mismatch:
         raise mismatch.within(f".{key}") from None
