@@ -205,7 +205,7 @@ def test_a_number_may_be_written_as_an_integer() -> None:
         ({**TURN, "items": [{"type": 1}]}, "items[0].type: a string is wanted, not an integer"),
         (
             {**TURN, "error": {"message": "m", "codexErrorInfo": {"activeTurnNotSteerable": {}}}},
-            "error.codexErrorInfo: 'turnKind' is missing",
+            "error.codexErrorInfo.activeTurnNotSteerable: 'turnKind' is missing",
         ),
         (
             {**TURN, "error": {"message": "m", "codexErrorInfo": {"activeTurnNotSteerable": 1}}},

@@ -88,6 +88,7 @@ def test_the_protocol_needs_neither_cattrs_nor_an_event_loop() -> None:
 def test_all_names_are_there_and_listed() -> None:
     names = {name for names in _index.FILES.values() for name in names.split()}
     assert names < set(dir(protocol))
+    assert not names & protocol._HOMES.keys()  # type: ignore[attr-defined]
     for name in dir(protocol):
         getattr(protocol, name)
 

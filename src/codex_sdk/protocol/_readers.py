@@ -124,7 +124,7 @@ class Readers:
                 fields is None
             ):  # now, and not when a class that has this one for a part is first met
                 fields = self._field_readers(form_of(cls))
-            content = _object(data) if wrapper is None else _wrapped(data, wrapper)
+            content = _object(data)
             if tag and content.get(tag[0]) != tag[1]:
                 raise Mismatch(f"{tag[0]!r} is not {tag[1]!r}")
             values = _read_fields(fields, content, lenient=self._lenient)
@@ -133,7 +133,7 @@ class Readers:
                 values[MORE] = {key: value for key, value in content.items() if key not in known}
             return cls(**values)
 
-        return read
+        return read if wrapper is None else _unwrapping_reader(wrapper, read)
 
     def _field_readers(self, form: Form) -> list[_FieldReader]:
         types = form.types
@@ -264,14 +264,19 @@ def _object(data: Any) -> Mapping[str, Any]:
     raise _wrong_kind("an object", data)
 
 
-def _wrapped(data: Any, wrapper: str) -> Mapping[str, Any]:
-    outer = _object(data)
-    if wrapper not in outer:
-        raise Mismatch(f"{wrapper!r} is missing")
-    try:
-        return _object(outer[wrapper])
-    except Mismatch as mismatch:
-        raise mismatch.within(f".{wrapper}") from None
+def _unwrapping_reader(wrapper: str, read_inside: Reader) -> Reader:
+    """Return what reads the content of an object with one key."""
+
+    def read(data: Any) -> Any:
+        outer = _object(data)
+        if wrapper not in outer:
+            raise Mismatch(f"{wrapper!r} is missing")
+        try:
+            return read_inside(outer[wrapper])
+        except Mismatch as mismatch:
+            raise mismatch.within(f".{wrapper}") from None
+
+    return read
 
 
 def _wrong_kind(wanted: str, data: Any) -> Mismatch:
