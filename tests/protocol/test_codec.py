@@ -229,6 +229,20 @@ def test_an_integer_is_nothing_that_is_like_one(value: object, kind: str) -> Non
         protocol.structure(protocol.CommandExecutionRequestApprovalParams, data)
 
 
+def test_items_of_another_kind_are_an_error() -> None:
+    data = {**COMMAND_APPROVAL, "proposedExecpolicyAmendment": ["touch", 1]}
+    with pytest.raises(
+        CodexParseError, match=r"proposedExecpolicyAmendment\[1\]: a string is wanted"
+    ):
+        protocol.structure(protocol.CommandExecutionRequestApprovalParams, data)
+
+
+def test_an_error_in_a_union_without_tags_is_that_of_the_variant_that_fits_best() -> None:
+    data = {"type": "array", "items": {"type": "string", "enum": 5}}
+    with pytest.raises(CodexParseError, match=r"items\.enum: an array is wanted, not an integer"):
+        protocol.structure(protocol.McpElicitationPrimitiveSchema, data)
+
+
 def test_an_error_in_a_union_says_what_is_wrong() -> None:
     with pytest.raises(CodexParseError, match=r"no such value .*: 'text' is missing"):
         protocol.structure(protocol.ThreadItem, {"type": "agentMessage", "id": "1"})
@@ -280,6 +294,11 @@ def test_what_json_does_not_have_is_refused_with_its_path(value: Any, problem: s
 def test_any_mapping_and_any_sequence_will_do() -> None:
     data: Mapping[str, Any] = MappingProxyType({**TURN, "items": ()})
     assert protocol.structure(protocol.Turn, data) == protocol.structure(protocol.Turn, TURN)
+    item = MappingProxyType({"type": "agentMessage", "id": "1", "text": "hello"})
+    assert isinstance(
+        protocol.structure(protocol.ThreadItem, item), protocol.AgentMessageThreadItem
+    )
+    assert protocol.structure(protocol.FunctionCallOutputBody, ()) == ()
     params = protocol.ThreadStartParams(config=MappingProxyType({"a": (1, 2)}))
     assert wire(params) == {"config": {"a": [1, 2]}}
 
