@@ -158,7 +158,6 @@ async def test_running_out_of_files_does_not_hinder_the_end(
 ) -> None:
     monkeypatch.setattr(leader, "open_process_file", lambda pid: None)
     monkeypatch.setattr(stopping, "_COMMAND_GRACE", 0.05)
-    monkeypatch.setattr(stopping, "_KILL_BOUND", 0.2)
     with ExitStack() as stack:
         async with run(SHAPES["has a stubborn daemon"]) as process:
             await until_ready(process)

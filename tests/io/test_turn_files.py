@@ -112,11 +112,12 @@ JSON = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
-    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+    lambda values: st.lists(values, max_size=5) | st.dictionaries(st.text(), values, max_size=5),
+    max_leaves=20,
 )
 
 
-@given(st.dictionaries(st.text(), JSON))
+@given(st.dictionaries(st.text(), JSON, max_size=5))
 def test_the_schema_is_written_as_json(schema: dict[str, Any]) -> None:
     with turn_files([], schema) as files:
         assert files.schema_file is not None
