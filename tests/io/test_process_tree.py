@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import psutil
@@ -360,6 +361,9 @@ async def test_on_a_crowded_host_looking_is_done_in_a_thread(
 ) -> None:
     monkeypatch.setattr(stopping, "_CROWD_COST", -1.0)
     monkeypatch.setattr(process_tree, "process_table", table)
+    threads = {thread for thread in threading.enumerate() if not thread.daemon}
     async with run("daemon(STUBBORN); ready(); time.sleep(600)") as process:
         await until_ready(process)
     assert survivors() == []
+    # An idle thread that is no daemon can keep the interpreter from exiting.
+    assert {thread for thread in threading.enumerate() if not thread.daemon} == threads

@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from io import FileIO
@@ -24,6 +23,7 @@ import anyio
 
 from .._host import Host
 from ..exceptions import CodexError, CodexNotFoundError
+from .threads import run_in_daemon_thread
 
 __all__ = ["Leader"]
 
@@ -119,30 +119,12 @@ class Leader:
             return
         file = open_process_file(self.pid)
         if file is None:
-            await self._wait_in_thread(host)
+            await run_in_daemon_thread(self._block_until_exit, host)
             return
         try:
             await anyio.wait_readable(file)
         finally:
             os.close(file)
-
-    async def _wait_in_thread(self, host: Host) -> None:
-        exited = anyio.Event()
-
-        def block() -> None:
-            self._block_until_exit()
-            host.call_soon(exited.set)
-
-        # A daemon, since it must not hold up the interpreter's exit, whatever happens to the child.
-        thread = threading.Thread(target=block, name=f"codex_sdk wait {self.pid}", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:
-            raise CodexError(
-                "cannot start a thread that waits for the Codex CLI: the limit on threads (ulimit -u, or "
-                "that of the container) is reached; raise it"
-            ) from error
-        await exited.wait()
 
     def _block_until_exit(self) -> None:
         if sys.platform != "linux":

@@ -15,7 +15,6 @@ from functools import partial
 from weakref import WeakSet
 
 import anyio
-import anyio.to_thread
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
@@ -26,6 +25,7 @@ from .pipes import Reader, Writer
 from .process_tree import MARKER, ProcessTree, new_marker, token_of
 from .stopping import SHUTDOWN_BOUND, Shutdown
 from .task_groups import open_task_group
+from .threads import run_in_daemon_thread
 
 __all__ = ["ChildProcess", "end_abandoned", "new_marker", "owned_process"]
 
@@ -205,12 +205,7 @@ class _Owner:
     @property
     def abandoned(self) -> bool:
         """Whether the event loop was closed under the block, so that the block will never end."""
-        return not self.over and self._host.closed
-
-    @property
-    def over(self) -> bool:
-        """Whether everything is ended."""
-        return self._shutdown.over
+        return not self._shutdown.over and self._host.closed
 
     def spawn(
         self,
@@ -236,6 +231,8 @@ class _Owner:
 
     async def end(self, *, after_eof: bool) -> None:
         """End everything gently."""
+        if self._shutdown.over:  # nothing was spawned
+            return
         if self._stdio is not None and after_eof:
             self._stdio.stdin.close()
         steps = self._shutdown.politely(after_eof=after_eof)
@@ -249,7 +246,7 @@ class _Owner:
 
     def end_now(self) -> None:
         """Kill everything that is left, without an await."""
-        if not self.over:
+        if not self._shutdown.over:
             self._close_pipes()  # first, since looking for processes takes file descriptors
             self._shutdown.at_once()
             self._finish()
@@ -275,19 +272,17 @@ class _Owner:
         task_group.start_soon(_run_in, scope, service)
 
     async def _watch_exit(self, leader: Leader, stdio: _Stdio) -> None:
-        await leader.wait(current_host())
+        await leader.wait(self._host)
         stdio.expect_end()
         self._exited.set()
 
     async def _step(self, steps: Iterator[float]) -> float | None:
         if self._shutdown.crowded:
             try:
-                # Not the host program's limiter: its threads may all be busy.
-                limiter = anyio.CapacityLimiter(1)
-                return await anyio.to_thread.run_sync(self._shutdown.step, steps, limiter=limiter)
-            except RuntimeError:
+                return await run_in_daemon_thread(lambda: next(steps, None), self._host)
+            except CodexError:
                 pass  # there is no thread to be had
-        return self._shutdown.step(steps)
+        return next(steps, None)
 
     def _close_pipes(self) -> None:
         if self._stdio is not None:
@@ -345,27 +340,14 @@ async def owned_process(
         try:
             # Inside the block already: the marker finds a child that an interrupt keeps us from hearing of.
             yield owner.spawn(task_group, command, env, cwd, input)
-        except GeneratorExit:
-            if not _a_loop_runs():  # the coroutine is thrown away: it cannot await any more
-                owner.end_now()
-            raise
         finally:
-            if not owner.over:
-                try:
-                    with anyio.move_on_after(SHUTDOWN_BOUND, shield=True):
-                        await owner.end(after_eof=input is None)
-                finally:
-                    owner.end_now()
-                    owner.release()
-                    owner.warn()
-
-
-def _a_loop_runs() -> bool:
-    try:
-        anyio.get_current_task()
-    except anyio.NoEventLoopError:
-        return False
-    return True
+            try:
+                with anyio.move_on_after(SHUTDOWN_BOUND, shield=True):
+                    await owner.end(after_eof=input is None)
+            finally:  # also where no loop runs any more, so that nothing can be awaited
+                owner.end_now()
+                owner.release()
+                owner.warn()
 
 
 def _token(env: Mapping[str, str]) -> str:

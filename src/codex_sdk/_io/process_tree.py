@@ -117,7 +117,7 @@ class ProcessTree:
 
     def reap(self) -> None:
         """Release what is left of the members that this process has inherited; the child is not its."""
-        for pid, born in self._known:
+        for pid, born in tuple(self._known):
             if pid != self._root:
                 self._table.reap(pid, born)
 
@@ -139,4 +139,4 @@ class ProcessTree:
         return self._root is not None and self._root in (row.pid, row.session)
 
     def _remembered(self) -> list[Row]:
-        return [Row(pid, born, 0, None) for pid, born in self._known]
+        return [Row(pid, born, 0, None) for pid, born in tuple(self._known)]

@@ -14,7 +14,6 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -62,7 +61,7 @@ _CROWD_COST = 0.005
 class Shutdown:
     """Ends one child and its tree, step by step.
 
-    A step may run in any thread, and never at the same time as another one.
+    A step may run in any thread. One that was begun and is not waited for any more does no harm.
 
     Attributes:
         leader: the child, as soon as it is known.
@@ -72,7 +71,6 @@ class Shutdown:
 
     def __init__(self, tree: ProcessTree) -> None:
         self._tree = tree
-        self._lock = threading.Lock()
         self._host = os.getpid()
         self._done = False
         self.leader: Leader | None = None
@@ -95,11 +93,6 @@ class Shutdown:
         """Whether the host has so many processes that a step takes long."""
         return self._tree.cost > _CROWD_COST
 
-    def step(self, steps: Iterator[float]) -> float | None:
-        """Do what is next of *steps*; returns the seconds to pause then, ``None`` when all is done."""
-        with self._lock:
-            return next(steps, None)
-
     def politely(self, *, after_eof: bool) -> Iterator[float]:
         """End everything, giving each process the time to end by itself.
 
@@ -119,8 +112,7 @@ class Shutdown:
         """Kill everything, without an await."""
         if self.over:
             return
-        steps = self._by_force()
-        while (pause := self.step(steps)) is not None:
+        for pause in self._by_force():
             time.sleep(pause)
         self.finish()
 
