@@ -45,5 +45,5 @@ async def run_in_daemon_thread(function: Callable[[], T], host: Host) -> T:
 def _run(function: Callable[[], T], future: Future[T]) -> None:
     try:
         future.set_result(function())
-    except BaseException as error:  # noqa: ASYNC103, BLE001 - raised where it is waited for
+    except Exception as error:  # noqa: BLE001 - raised where it is waited for
         future.set_exception(error)
