@@ -137,7 +137,7 @@ def docs(session: nox.Session) -> None:
     session.run("pytest", "tests/docs", *session.posargs)
 
 
-@nox.session(default=False, allow_parallel=False)
+@nox.session(allow_parallel=False)
 def protocol(session: nox.Session) -> None:
     """Compare the generated protocol with the pinned CLI's, and tell what the newest one has otherwise."""
     _install(session, "testing", "lint")
