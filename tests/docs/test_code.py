@@ -17,7 +17,7 @@ import codex_sdk
 import codex_sdk.testing
 
 from ..examples.workplace import Workplace
-from .blocks import PAGES, ROOT, Block, Kind, all_blocks
+from .blocks import PAGES, Block, Kind, all_blocks
 
 BLOCKS = list(all_blocks())
 
