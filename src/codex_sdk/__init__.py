@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from .events import TurnStartedEvent as TurnStartedEvent
     from .events import UnknownEvent as UnknownEvent
     from .events import Usage as Usage
+    from .exceptions import AppServerClosedError as AppServerClosedError
+    from .exceptions import AppServerTimeoutError as AppServerTimeoutError
     from .exceptions import CodexAbortError as CodexAbortError
+    from .exceptions import CodexAppServerError as CodexAppServerError
     from .exceptions import CodexCLIError as CodexCLIError
     from .exceptions import CodexError as CodexError
     from .exceptions import CodexNotFoundError as CodexNotFoundError
@@ -64,6 +67,8 @@ if TYPE_CHECKING:
     from .items import WebSearchItem as WebSearchItem
     from .options import ApprovalMode as ApprovalMode
     from .options import ApprovalsReviewer as ApprovalsReviewer
+    from .options import AppServerClientInfo as AppServerClientInfo
+    from .options import AppServerOptions as AppServerOptions
     from .options import CodexOptions as CodexOptions
     from .options import ModelPersonality as ModelPersonality
     from .options import ModelReasoningEffort as ModelReasoningEffort
@@ -86,10 +91,15 @@ __all__ = [
     "AbortController",
     "AbortSignal",
     "AgentMessageItem",
+    "AppServerClientInfo",
+    "AppServerClosedError",
+    "AppServerOptions",
+    "AppServerTimeoutError",
     "ApprovalMode",
     "ApprovalsReviewer",
     "Codex",
     "CodexAbortError",
+    "CodexAppServerError",
     "CodexBinary",
     "CodexCLIError",
     "CodexError",
@@ -174,7 +184,10 @@ _HOMES = {
     "TurnStartedEvent": ".events",
     "UnknownEvent": ".events",
     "Usage": ".events",
+    "AppServerClosedError": ".exceptions",
+    "AppServerTimeoutError": ".exceptions",
     "CodexAbortError": ".exceptions",
+    "CodexAppServerError": ".exceptions",
     "CodexCLIError": ".exceptions",
     "CodexError": ".exceptions",
     "CodexNotFoundError": ".exceptions",
@@ -211,6 +224,8 @@ _HOMES = {
     "TodoListItem": ".items",
     "UnknownItem": ".items",
     "WebSearchItem": ".items",
+    "AppServerClientInfo": ".options",
+    "AppServerOptions": ".options",
     "ApprovalMode": ".options",
     "ApprovalsReviewer": ".options",
     "CodexOptions": ".options",

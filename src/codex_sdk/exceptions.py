@@ -5,7 +5,7 @@ All exceptions pickle, so that they can cross process pools and task queues.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from .turn import Turn
 
 __all__ = [
+    "AppServerClosedError",
+    "AppServerTimeoutError",
     "CodexAbortError",
+    "CodexAppServerError",
     "CodexCLIError",
     "CodexError",
     "CodexNotFoundError",
@@ -174,3 +177,78 @@ class ThreadMismatchError(CodexError):
             f"asked to resume thread {self.requested!r}, the Codex CLI began thread {self.actual!r} instead: "
             "it knows no thread of that id under its CODEX_HOME"
         )
+
+
+class CodexAppServerError(CodexError):
+    """The app-server refused a request: its answer was a JSON-RPC error.
+
+    Attributes:
+        code: the error's code; ``-32600`` is an invalid request (an unknown method, thread or turn
+            included), ``-32001`` an overloaded server.
+        message: what the server said.
+        data: what it added to that, or ``None``.
+        method: the method that was refused, where it is known.
+        detail: what is known besides, such as the version that is connected.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        data: Any = None,
+        *,
+        method: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(code, message, data)
+        self.code = code
+        self.message = message
+        self.data = data
+        self.method = method
+        self.detail = detail
+
+    def __str__(self) -> str:
+        what = f" to {self.method}" if self.method else ""
+        data = "" if self.data is None else f" ({self.data})"
+        detail = f"; {self.detail}" if self.detail else ""
+        return f"Codex app-server error {self.code}{what}: {self.message}{data}{detail}"
+
+
+class AppServerClosedError(CodexError):
+    """The connection to the app-server ended while something needed it.
+
+    Attributes:
+        exit_code: the server's exit status; ``None``, where it is not known, as for a server elsewhere.
+        stderr: the tail of what the server wrote to stderr, with known secrets blanked out.
+        reason: how the connection ended.
+    """
+
+    def __init__(self, reason: str, exit_code: int | None = None, stderr: str = "") -> None:
+        super().__init__(reason, exit_code, stderr)
+        self.reason = reason
+        self.exit_code = exit_code
+        self.stderr = stderr
+
+    def __str__(self) -> str:
+        message = self.reason
+        if self.exit_code is not None:
+            message += f" (exit code {self.exit_code})"
+        told = _without_noise(self.stderr)
+        return f"{message}: {told}" if told else message
+
+
+class AppServerTimeoutError(CodexError, TimeoutError):
+    """The app-server did not answer a request within the time that it had; the request was given up.
+
+    Attributes:
+        method: the method that was asked for.
+        timeout: the limit, in seconds.
+    """
+
+    def __init__(self, method: str, timeout: float) -> None:
+        super().__init__(method, timeout)
+        self.method = method
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"the app-server did not answer {self.method} within {self.timeout:g} seconds"

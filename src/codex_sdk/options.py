@@ -52,6 +52,22 @@ def _without_user_info(url: str | None) -> str:
     return repr(url if url is None else re.sub(r"//[^/@]*@", "//<secret>@", url))
 
 
+def _secret(value: str | None) -> str:
+    return "None" if value is None else "<secret>"
+
+
+def _words(value: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(value, str):
+        raise TypeError("opt_out_notification_methods is a sequence of methods, not one method")
+    return tuple(value)
+
+
+def _package_version() -> str:
+    from . import __version__
+
+    return __version__
+
+
 class _Options:
     """What the option classes share."""
 
@@ -87,9 +103,7 @@ class CodexOptions(_Options):
 
     codex_path_override: str | None = attrs.field(default=None, converter=_optional_path)
     base_url: str | None = attrs.field(default=None, repr=_without_user_info)
-    api_key: str | None = attrs.field(
-        default=None, repr=lambda key: "None" if key is None else "<secret>"
-    )
+    api_key: str | None = attrs.field(default=None, repr=_secret)
     env: Mapping[str, str] | None = attrs.field(
         default=None, converter=_optional_dict, repr=_names_only
     )
@@ -200,4 +214,78 @@ class TurnOptions(_Options):
     timeout: float | None = attrs.field(
         default=None,
         validator=lambda _, __, seconds: check_seconds(seconds, "TurnOptions.timeout"),
+    )
+
+
+@attrs.frozen
+class AppServerClientInfo:
+    """How a client introduces itself to an app-server, which passes it on to the model's provider."""
+
+    name: str = "codex_sdk_python"
+    title: str | None = "Codex SDK Python"
+    version: str = attrs.field(factory=_package_version)
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the fields as the protocol has them."""
+        fields = {"name": self.name, "title": self.title, "version": self.version}
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+@attrs.frozen(kw_only=True)
+class AppServerOptions(_Options):
+    """How an app-server is started or reached, and how it is talked to.
+
+    Attributes:
+        codex_path_override, base_url, api_key, env, config_overrides, max_line_bytes: as in
+            :class:`CodexOptions`, for the whole life of the server; not for one that runs elsewhere.
+        client_info: how the client introduces itself; default: as this package.
+        auto_initialize: shake hands on connecting. Without it, ``initialize()`` is the first call to make.
+        request_timeout: seconds that the server has to answer a request; ``None``: no limit. Answers to
+            most requests take milliseconds; ``command/exec`` takes as long as its command.
+        experimental_api_enabled: ask for the experimental part of the protocol.
+        opt_out_notification_methods: notifications that the server is not to send to this client.
+        url: where a server runs already: ``unix:///path`` or ``ws://host:port``, as
+            ``codex app-server --listen`` has them. Needs the extra ``websocket``.
+        token: the bearer token that this server asks for; never in a log or an error.
+        unclaimed_request_timeout: seconds after which a request of the server that neither a handler
+            nor a reader of ``requests()`` has taken is declined; ``None``: never.
+        overload_timeout: seconds for which a request that the server refuses as overloaded is tried again.
+            It was not carried out, so that trying again is safe.
+    """
+
+    codex_path_override: str | None = attrs.field(default=None, converter=_optional_path)
+    base_url: str | None = attrs.field(default=None, repr=_without_user_info)
+    api_key: str | None = attrs.field(default=None, repr=_secret)
+    env: Mapping[str, str] | None = attrs.field(
+        default=None, converter=_optional_dict, repr=_names_only
+    )
+    config_overrides: Mapping[str, Any] | None = attrs.field(
+        default=None, converter=_optional_dict, repr=_names_only
+    )
+    client_info: AppServerClientInfo | None = None
+    auto_initialize: bool = True
+    request_timeout: float | None = attrs.field(
+        default=None,
+        validator=lambda _, __, seconds: check_seconds(seconds, "AppServerOptions.request_timeout"),
+    )
+    experimental_api_enabled: bool = False
+    opt_out_notification_methods: Sequence[str] | None = attrs.field(
+        default=None, converter=attrs.converters.optional(_words)
+    )
+    url: str | None = attrs.field(default=None, repr=_without_user_info)
+    token: str | None = attrs.field(default=None, repr=_secret)
+    max_line_bytes: int = attrs.field(
+        default=DEFAULT_MAX_LINE_BYTES, validator=attrs.validators.gt(0)
+    )
+    unclaimed_request_timeout: float | None = attrs.field(
+        default=2.0,
+        validator=lambda _, __, seconds: check_seconds(
+            seconds, "AppServerOptions.unclaimed_request_timeout"
+        ),
+    )
+    overload_timeout: float = attrs.field(
+        default=30.0,
+        validator=lambda _, __, seconds: check_seconds(
+            seconds, "AppServerOptions.overload_timeout"
+        ),
     )
