@@ -26,9 +26,11 @@ hypothesis.settings.load_profile("default")
 
 
 def pytest_configure() -> None:
-    """Let SIGINT work in what tests start: background jobs of a shell ignore it, and pass that on."""
+    """Let signals work in what tests start: background jobs and ``nohup`` ignore some, and pass that on."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 SETTLING_TIME = 5.0

@@ -297,6 +297,20 @@ def test_a_process_that_ends_while_we_look_makes_the_look_uncertain(
 
 
 @linux
+def test_a_process_that_has_died_since_the_last_look_makes_the_look_uncertain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = LinuxTable()
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        monkeypatch.setattr(os, "listdir", lambda path: [str(process.pid)])
+        assert [row.pid for row in table.rows(0)[0]] == [process.pid]
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert table.rows(0) == ([], False)
+        assert table.rows(0) == ([], True)
+
+
+@linux
 async def test_after_an_uncertain_look_another_one_is_taken(
     run: Run, survivors: Survivors, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,11 +69,15 @@ class ProcessTable(Protocol):
 class LinuxTable:
     """``/proc``."""
 
+    def __init__(self) -> None:
+        self._dead: set[tuple[int, int]] = set()
+
     def birth(self, pid: int) -> float:
         return _Stat.read(pid).born
 
     def rows(self, since: float) -> tuple[list[Row], bool]:
         rows: list[Row] = []
+        dead: set[tuple[int, int]] = set()
         complete = True
         for name in os.listdir("/proc"):  # noqa: PTH208
             if not name.isdecimal():
@@ -83,8 +87,15 @@ class LinuxTable:
             except (FileNotFoundError, ProcessLookupError):
                 complete = False  # gone, and what it may have left behind came after the listing
                 continue
-            if stat.alive and stat.born >= since:
+            if stat.born < since:
+                continue
+            if stat.alive:
                 rows.append(Row(int(name), stat.born, stat.parent, stat.session))
+            else:
+                dead.add((int(name), stat.born))
+        # Who has died since the last look may have done so after the listing, and left somebody behind.
+        complete = complete and dead <= self._dead
+        self._dead = dead
         return rows, complete
 
     def carries(self, pid: int, token: bytes) -> bool | None:
