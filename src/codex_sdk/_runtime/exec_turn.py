@@ -9,7 +9,6 @@ whatever its exit status says.
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -25,6 +24,7 @@ from .._core.arguments import exec_arguments, needs_version
 from .._core.decoding import EventDecoder
 from .._core.environment import child_environment
 from .._core.framing import LineFramer
+from .._core.redaction import redact
 from .._core.versions import PINNED, CliVersion, parse_cli_version
 from .._io.locate import CodexBinary, find_codex
 from .._io.process import ChildProcess, new_marker, owned_process
@@ -208,24 +208,7 @@ class _Cli:
 
     def redact(self, text: str) -> str:
         """Blank out the secrets of the CLI's environment, should it have repeated one."""
-        for name, value in self.environment.items():
-            if len(value) >= _SHORTEST_SECRET and _SECRET_NAME.search(name):
-                text = text.replace(value, f"<{name}>")
-                text = _without_end_of(value, text)
-        return text
-
-
-_SECRET_NAME = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
-_SHORTEST_SECRET = 6
-"""Characters below which a value is more likely a switch, and blanking it out would hide the error."""
-
-
-def _without_end_of(secret: str, text: str) -> str:
-    """Drop the rest of a secret that the start of *text* has cut in two."""
-    for start in range(1, len(secret) - 3):
-        if text.startswith(secret[start:]):
-            return text[len(secret) - start :]
-    return text
+        return redact(text, self.environment)
 
 
 class _ExecTurn:

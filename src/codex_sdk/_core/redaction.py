@@ -1,0 +1,36 @@
+"""Secrets that a CLI may repeat in what it writes, and that no error is to pass on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+__all__ = ["redact"]
+
+_SECRET_NAME = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
+_SHORTEST_SECRET = 6
+"""Characters below which a value is more likely a switch, and blanking it out would hide the error."""
+
+
+def redact(text: str, environment: Mapping[str, str]) -> str:
+    """Blank out the secrets of *environment*, which are known by their names, in *text*.
+
+    *text* may be the tail of a longer one, and begin in the middle of a secret.
+    """
+    secrets = [
+        (name, value)
+        for name, value in environment.items()
+        if len(value) >= _SHORTEST_SECRET and _SECRET_NAME.search(name)
+    ]
+    secrets.sort(key=lambda secret: -len(secret[1]))  # one may begin with another
+    for name, value in secrets:
+        text = _without_end_of(value, text.replace(value, f"<{name}>"))
+    return text
+
+
+def _without_end_of(secret: str, text: str) -> str:
+    """Drop the rest of a secret that the start of *text* has cut in two."""
+    for start in range(1, len(secret) - 3):
+        if text.startswith(secret[start:]):
+            return text[len(secret) - start :]
+    return text
