@@ -1,0 +1,45 @@
+"""PydanticAI agents around the real CLI under test, whose model is scripted."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+
+from ..real_cli.conftest import (
+    MakeCodex,
+    legacy,
+    make_codex,
+    mark,
+    options,
+    processes,
+    workspace,
+)
+from ..tracing import tracing
+
+__all__ = [
+    "MakeCodex",
+    "asyncio_only",
+    "legacy",
+    "make_codex",
+    "mark",
+    "options",
+    "processes",
+    "tracing",
+    "workspace",
+]
+
+collect_ignore_glob = [] if find_spec("pydantic_ai") else ["test_pydantic_ai_*.py"]
+"""PydanticAI needs Python 3.11."""
+
+asyncio_only = pytest.mark.parametrize(
+    "anyio_backend", [pytest.param(("asyncio", {"debug": True}), id="asyncio")]
+)
+"""Marks tests of PydanticAI's agents, which run on asyncio alone."""
+
+
+@pytest.fixture(autouse=True)
+def no_other_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep OpenAI's own key out of the tests: nothing may ask a model that is not scripted."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("CODEX_API_KEY", raising=False)
