@@ -230,11 +230,8 @@ class AppServerClosedError(CodexError):
         self.stderr = stderr
 
     def __str__(self) -> str:
-        message = self.reason
-        if self.exit_code is not None:
-            message += f" (exit code {self.exit_code})"
         told = _without_noise(self.stderr)
-        return f"{message}: {told}" if told else message
+        return f"{self.reason}: {told}" if told else self.reason
 
 
 class AppServerTimeoutError(CodexError, TimeoutError):
