@@ -95,19 +95,27 @@ class ItemStartedEvent(Value, Generic[ItemT_co]):
 
 @attrs.frozen
 class ItemUpdatedEvent(Value, Generic[ItemT_co]):
-    """An item changed; the event holds it whole."""
+    """An item changed; the event holds it whole.
+
+    With ``CodexOptions(backend="app-server")``, messages, reasoning and the output of commands are updated
+    as they come in, piece by piece: ``delta`` is the new piece, and the item holds all pieces so far. They
+    are put together when the item's text is first read, so that reading ``delta`` alone costs no more
+    for a long text. ``delta`` is ``None`` where the item did not grow by a text.
+    """
 
     type: Literal["item.updated"] = attrs.field(default="item.updated", kw_only=True, repr=False)
     item: ItemT_co
+    delta: str | None = attrs.field(default=None, kw_only=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the event in the shape in which the CLI wrote it."""
-        return {"type": self.type, "item": self.item.to_dict()}
+        """Return the event in the shape in which the CLI wrote it, with ``delta`` where there is one."""
+        data: dict[str, Any] = {"type": self.type, "item": self.item.to_dict()}
+        return data if self.delta is None else {**data, "delta": self.delta}
 
 
 @attrs.frozen
 class ItemCompletedEvent(Value, Generic[ItemT_co]):
-    """An item is finished. Some types (messages, reasoning) have no other event."""
+    """An item is finished. From ``codex exec``, some types (messages, reasoning) have no other event."""
 
     type: Literal["item.completed"] = attrs.field(
         default="item.completed", kw_only=True, repr=False

@@ -5,8 +5,8 @@ Field names and literals are those of the JSONL that ``codex exec --experimental
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, Union
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
 
 import attrs
 
@@ -23,8 +23,48 @@ CollabAgentStatus = Literal[
 ]
 
 
+class _Growing(Value):
+    """Base of items whose text comes in pieces, which are put together when it is first read.
+
+    A long text comes in thousands of pieces, each with an item that holds all pieces so far: as texts of
+    their own, these would take quadratic time and memory.
+    """
+
+    __slots__ = ("_pieces",)
+
+    if not TYPE_CHECKING:  # checkers would take every misspelled attribute for one
+
+        def __getattr__(self, name: str) -> str:
+            """Put the text together; reached only while the attribute is not set."""
+            if name not in _GROWING_FIELDS or not hasattr(self, "_pieces"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            pieces, count = self._pieces
+            text = "".join(pieces[:count])
+            object.__setattr__(self, name, text)
+            return text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the item in the shape in which the CLI wrote it."""
+        for name in _GROWING_FIELDS:
+            getattr(self, name, None)  # what converts the item does not call __getattr__
+        return super().to_dict()
+
+
+_GROWING_FIELDS = ("text", "aggregated_output")
+
+GrowingT = TypeVar("GrowingT", bound=_Growing)
+
+
+def grown(item: GrowingT, pieces: Sequence[str]) -> GrowingT:
+    """Return *item*, which was just made, with the text that *pieces* are now; they may become more."""
+    field = next(name for name in _GROWING_FIELDS if hasattr(item, name))
+    object.__delattr__(item, field)
+    object.__setattr__(item, "_pieces", (pieces, len(pieces)))
+    return item
+
+
 @attrs.frozen
-class AgentMessageItem(Value):
+class AgentMessageItem(_Growing):
     """A message of the agent. With an output schema, ``text`` is the JSON document asked for."""
 
     type: Literal["agent_message"] = attrs.field(default="agent_message", kw_only=True, repr=False)
@@ -33,7 +73,7 @@ class AgentMessageItem(Value):
 
 
 @attrs.frozen
-class ReasoningItem(Value):
+class ReasoningItem(_Growing):
     """The summary of a piece of the agent's reasoning."""
 
     type: Literal["reasoning"] = attrs.field(default="reasoning", kw_only=True, repr=False)
@@ -42,7 +82,7 @@ class ReasoningItem(Value):
 
 
 @attrs.frozen
-class CommandExecutionItem(Value):
+class CommandExecutionItem(_Growing):
     """A command that the agent ran.
 
     ``aggregated_output`` interleaves stdout and stderr; current CLIs cut it at about 1 MiB. A command

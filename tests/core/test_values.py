@@ -29,7 +29,7 @@ FIELDS: dict[type, dict[str, Any]] = {
     events.TurnCompletedEvent: {"usage": REQUIRED},
     events.TurnFailedEvent: {"error": REQUIRED},
     events.ItemStartedEvent: {"item": REQUIRED},
-    events.ItemUpdatedEvent: {"item": REQUIRED},
+    events.ItemUpdatedEvent: {"item": REQUIRED, "delta": None},
     events.ItemCompletedEvent: {"item": REQUIRED},
     events.ThreadErrorEvent: {"message": REQUIRED},
     events.UnknownEvent: {"wire_type": REQUIRED, "raw": REQUIRED},

@@ -44,7 +44,7 @@ from ..items import (
 )
 from ..options import ModelReasoningEffort, UnknownEvents
 
-__all__ = ["EventDecoder"]
+__all__ = ["EventDecoder", "is_unknown_word"]
 
 _ItemEvent = Union[ItemStartedEvent, ItemUpdatedEvent, ItemCompletedEvent]
 
@@ -188,7 +188,7 @@ class EventDecoder:
             try:
                 return _READERS[event_type][item_type](line)
             except ValidationError as error:
-                if not (self._keep_unknown and _is_unknown_word(error)):
+                if not (self._keep_unknown and is_unknown_word(error)):
                     raise
         elif not self._keep_unknown:
             raise _unknown_type_error(line, "an item", item_type)
@@ -257,7 +257,7 @@ def _object_with_first_id(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return data
 
 
-def _is_unknown_word(error: ValidationError) -> bool:
+def is_unknown_word(error: ValidationError) -> bool:
     """Whether a field that takes one of a few words held another; msgspec has no class for that."""
     return str(error).startswith("Invalid enum value")
 
