@@ -87,8 +87,9 @@ class _Waiter:
         self.answered.set()
 
     def fail(self, failure: Failure) -> None:
-        self.failure = failure
-        self.answered.set()
+        if self.reply is None:
+            self.failure = failure
+            self.answered.set()
 
     def result(self, method: str) -> Any:
         if self.failure is not None:
