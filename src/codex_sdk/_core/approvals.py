@@ -6,12 +6,12 @@ from ..options import ApprovalMode, ApprovalsReviewer
 from .command_line import CommandLine
 from .versions import CliVersion
 
-__all__ = ["REVIEWS_APPROVALS", "add_approvals"]
+__all__ = ["REVIEWERS", "REVIEWS_APPROVALS", "add_approvals"]
 
 REVIEWS_APPROVALS = CliVersion(0, 163, 0)
 """The first version seen whose ``exec`` has a reviewer asked, instead of forcing "never"."""
 
-_REVIEWERS = ("guardian_subagent", "auto_review")
+REVIEWERS = ("guardian_subagent", "auto_review")
 """The model that reviews, by its older and its newer name."""
 
 _REVIEWED = ("on-request", "on-failure")
@@ -33,7 +33,7 @@ def _add_reviewer(line: CommandLine) -> bool:
     """Set who reviews approvals; true: somebody does."""
     reviews = line.version.reaches(REVIEWS_APPROVALS)
     if line.thread.approvals_reviewer is None:
-        return reviews and line.overrides.get("approvals_reviewer") in _REVIEWERS
+        return reviews and line.overrides.get("approvals_reviewer") in REVIEWERS
     reviewer = line.choice("approvals_reviewer", ApprovalsReviewer)
     if reviews:
         line.set("approvals_reviewer", reviewer)
@@ -41,7 +41,7 @@ def _add_reviewer(line: CommandLine) -> bool:
         line.warn_of(
             "approvals_reviewer", "what needs an approval is refused; a newer CLI reviews it"
         )
-    return reviews and reviewer in _REVIEWERS
+    return reviews and reviewer in REVIEWERS
 
 
 def _why_not(line: CommandLine, policy: str) -> str:

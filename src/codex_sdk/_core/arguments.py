@@ -25,7 +25,7 @@ from .endpoint import HAS_OPENAI_BASE_URL, add_endpoint, answered_by_endpoint
 from .switches import SWITCHES, Way, Wish, other_features
 from .versions import CURRENT_GENERATION, CliVersion
 
-__all__ = ["ExecArguments", "check_thread_id", "exec_arguments", "needs_version"]
+__all__ = ["SETTINGS", "ExecArguments", "check_thread_id", "exec_arguments", "needs_version"]
 
 _ANYWHERE = "C:\\" if os.name == "nt" else "/"
 
@@ -246,8 +246,9 @@ def _checked_image(path: str) -> str:
     return path
 
 
-_PARTS: tuple[Callable[[CommandLine], None], ...] = (
-    _add_flags,
+Part = Callable[[CommandLine], None]
+
+SETTINGS: tuple[Part, ...] = (
     _add_overrides,
     _add_model_settings,
     _add_personality,
@@ -255,9 +256,10 @@ _PARTS: tuple[Callable[[CommandLine], None], ...] = (
     _add_network_access,
     _add_web_search,
     _add_switches,
-    add_approvals,
-    add_endpoint,
 )
+"""What is a setting of the CLI's, whichever way the CLI is told."""
+
+_PARTS: tuple[Part, ...] = (_add_flags, *SETTINGS, add_approvals, add_endpoint)
 
 
 def _turning_points() -> Iterator[CliVersion]:
