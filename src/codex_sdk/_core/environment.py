@@ -9,7 +9,7 @@ from ..exceptions import CodexError
 from ..options import CodexOptions
 from .checks import checked_text
 
-__all__ = ["child_environment"]
+__all__ = ["checked_api_key", "child_environment"]
 
 _ORIGINATOR = "codex_sdk_python"
 """What the CLI calls its client, towards the model's provider and in the sessions that it stores."""
@@ -37,7 +37,7 @@ def child_environment(
     if codex.base_url is not None:
         environment["OPENAI_BASE_URL"] = checked_text(codex.base_url, "base_url")
     if codex.api_key is not None:
-        environment["CODEX_API_KEY"] = _checked_api_key(codex.api_key)
+        environment["CODEX_API_KEY"] = checked_api_key(codex.api_key)
     environment.update([marker])
     if path_dirs:
         name = _path_name(environment)
@@ -61,7 +61,8 @@ def _checked(env: Mapping[str, str]) -> Mapping[str, str]:
     return env
 
 
-def _checked_api_key(key: str) -> str:
+def checked_api_key(key: str) -> str:
+    """Return *key*, if an HTTP header can carry it."""
     text = checked_text(key, "CodexOptions.api_key")
     if not text or text != text.strip() or not text.isprintable():
         raise CodexError(

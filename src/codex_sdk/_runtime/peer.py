@@ -221,6 +221,10 @@ class Peer:
         """Return the id of the turn that runs on a thread, as far as the server has told."""
         return self._turns.running.get(thread_id)
 
+    def take_note_of_turn(self, thread_id: str, turn_id: str) -> None:
+        """Take note of a turn that the server has just answered to have started (by ``on_result``)."""
+        self._turns.running[thread_id] = turn_id
+
     @property
     def runs_turns(self) -> bool:
         """Whether any turn runs, as far as the server has told."""

@@ -1,0 +1,349 @@
+"""A connection to an app-server, from the options to the handshake: what all users of one share.
+
+The server is a child process that lives as long as the block, or one that runs elsewhere. What goes wrong is
+told with evidence: the version that is connected, the exit status, the end of stderr without its secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import anyio
+import attrs
+
+from .._core.app_server_arguments import (
+    API_KEY_VARIABLE,
+    AppServerArguments,
+    app_server_arguments,
+    as_codex_options,
+    needs_version,
+)
+from .._core.app_server_handshake import AppServerInfo, initialize_params, server_info
+from .._core.environment import checked_api_key, child_environment
+from .._core.redaction import redact
+from .._core.versions import PINNED, CliVersion, parse_cli_version
+from .._io.locate import find_codex
+from .._io.process import new_marker, owned_process
+from .._io.transport import Transport, stdio_transport
+from .._io.version import probe_cli_version
+from ..exceptions import AppServerTimeoutError, CodexAppServerError, CodexError
+from ..options import AppServerClientInfo, AppServerOptions
+from ..telemetry import in_current_trace
+from .peer import OnRequest, Peer, connected_peer
+
+__all__ = ["AppServerConnection", "Connect", "app_server_connection"]
+
+Connect = Callable[[], AbstractAsyncContextManager[Transport]]
+"""Opens another way to an app-server, for the time of a block."""
+
+_HANDSHAKE_BOUND = 60.0
+"""Seconds for the server to start and to answer ``initialize``. Measured: 0.1; a cold disk needs more."""
+
+_INTERRUPT_BOUND = 10.0
+"""Seconds for the answer to ``turn/interrupt``, which takes milliseconds; 0.80.0 gives none at all, where no
+turn runs (any more)."""
+
+_OVERLOADED = -32001
+_INVALID_REQUEST = -32600
+_PAUSES = (0.05, 2.0)
+"""Seconds between tries of a request that an overloaded server has refused: the first, and the longest."""
+
+_SUCCESSORS = {
+    "thread/rollback": "thread_revert() of newer CLIs goes back to a turn",
+    "config/mcpServer/reload": "a new connection reads the configuration again",
+}
+"""What to do instead of methods that some verified CLI does not have."""
+
+
+class AppServerConnection:
+    """The server, as the tasks of this program see it; made by :func:`app_server_connection`.
+
+    Attributes:
+        peer: the connection itself: its notifications, and the turns that are followed.
+        options: what the connection was made with.
+        info: what the server says of itself; ``None`` until :meth:`initialize`.
+    """
+
+    def __init__(self, options: AppServerOptions, peer: Peer, server: _Server) -> None:
+        self.peer = peer
+        self.options = options
+        self.info: AppServerInfo | None = None
+        self._server = server
+
+    @property
+    def version(self) -> CliVersion | None:
+        """The version of the CLI that is connected; ``None``, where it is not known."""
+        return None if self.info is None else self.info.version
+
+    @property
+    def legacy(self) -> bool:
+        """Whether the CLI is of the older generation: before 0.100.0."""
+        return self.version is not None and self.version.legacy
+
+    @property
+    def lenient(self) -> bool:
+        """Whether the server's protocol may differ from the one that :mod:`codex_sdk.protocol` types."""
+        return self.version != PINNED
+
+    async def initialize(self, client_info: AppServerClientInfo | None = None) -> dict[str, Any]:
+        """Shake hands, give the server its API key, and return what it says of itself.
+
+        Raises:
+            CodexError: the server refuses, the key included, or does not answer within a minute.
+        """
+        params = initialize_params(self.options, client_info)
+        limit = self.options.request_timeout or _HANDSHAKE_BOUND
+        result: dict[str, Any] = await self.request("initialize", params, timeout=limit)
+        self.info = server_info(result)
+        await self.notify("initialized")
+        if self._server.login_key is not None:
+            await self._log_in(self._server.login_key)
+        return result
+
+    async def _log_in(self, key: str) -> None:
+        params = {"type": "apiKey", "apiKey": key}
+        try:
+            await self.request("account/login/start", params, timeout=_HANDSHAKE_BOUND)
+        except CodexAppServerError as error:
+            error.detail = "so AppServerOptions.api_key has no effect"
+            raise
+
+    async def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        on_result: Callable[[Any], None] | None = None,
+    ) -> Any:
+        """Ask the server and return its answer.
+
+        What an overloaded server refuses it has not carried out; it is asked again, within
+        ``AppServerOptions.overload_timeout``.
+
+        Args:
+            timeout: seconds for the answer; ``None``: ``AppServerOptions.request_timeout``;
+                ``math.inf``: no limit.
+            on_result: as in :meth:`Peer.request`.
+
+        Raises:
+            CodexAppServerError: the server refused; says which version is connected where that matters.
+            AppServerTimeoutError: there was no answer in time.
+            AppServerClosedError: the connection has ended, or ended before the answer.
+            CodexError: *params* is no JSON.
+        """
+        limit = self.options.request_timeout if timeout is None else timeout
+        try:
+            with anyio.move_on_after(None if limit == inf else limit):
+                return await self._ask_patiently(method, params or {}, on_result)
+        except CodexAppServerError as error:
+            raise self._explained(error) from None
+        raise AppServerTimeoutError(method, limit or 0.0)
+
+    async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
+        """Tell the server something; raises what :meth:`Peer.notify` does."""
+        await self.peer.notify(method, params)
+
+    async def interrupt(self, thread_id: str, turn_id: str, *, timeout: float | None = None) -> Any:
+        """Ask for the end of a turn; the turn's own end comes as ``turn/completed``.
+
+        Raises:
+            CodexError: as :meth:`request` does; ``CodexAppServerError``, where the thread runs no turn.
+        """
+        if self.legacy and self.peer.running_turn(thread_id) is None:
+            raise CodexAppServerError(  # the server would not answer at all
+                _INVALID_REQUEST, "no active turn to interrupt", method="turn/interrupt"
+            )
+        limit = _INTERRUPT_BOUND if timeout is None else timeout
+        params = {"threadId": thread_id, "turnId": turn_id}
+        return await self.request("turn/interrupt", params, timeout=limit)
+
+    async def _ask_patiently(
+        self, method: str, params: Mapping[str, Any], on_result: Callable[[Any], None] | None
+    ) -> Any:
+        give_up = anyio.current_time() + self.options.overload_timeout
+        longest, limit = _PAUSES
+        while True:
+            pause = random.uniform(
+                longest / 2, longest
+            )  # or all that were refused come again at once
+            try:
+                return await self.peer.request(method, params, on_result=on_result)
+            except CodexAppServerError as error:
+                if error.code != _OVERLOADED or anyio.current_time() + pause > give_up:
+                    raise
+            await anyio.sleep(pause)
+            longest = min(longest * 2, limit)
+
+    def _explained(self, error: CodexAppServerError) -> CodexAppServerError:
+        """Return *error* with what is known besides, and without secrets."""
+        message, detail = self._server.redact(error.message), error.detail
+        known, _, _ = message.partition(", expected one of")
+        if known.endswith(f"unknown variant `{error.method}`"):
+            message = known
+            detail = f"{self._describe()} does not have this method"
+            if error.method in _SUCCESSORS:
+                detail += f"; {_SUCCESSORS[error.method]}"
+        elif "requires experimentalApi capability" in message:
+            detail = "connect with AppServerOptions(experimental_api_enabled=True)"
+        return CodexAppServerError(
+            error.code, message, error.data, method=error.method, detail=detail
+        )
+
+    def _describe(self) -> str:
+        return f"the Codex CLI that is connected, {self.version or 'of an unknown version'},"
+
+
+@attrs.frozen
+class _Server:
+    """A server that is reached.
+
+    Attributes:
+        transport: the way to it.
+        secrets: what it may know that no error is to repeat, by names of environment variables.
+        login_key: the API key that it is to be given.
+    """
+
+    transport: Transport
+    secrets: Mapping[str, str] = attrs.field(repr=False)
+    login_key: str | None = attrs.field(default=None, repr=False)
+
+    def redact(self, text: str) -> str:
+        return redact(text, self.secrets)
+
+
+@asynccontextmanager
+async def app_server_connection(
+    options: AppServerOptions, *, on_request: OnRequest, connect: Connect | None = None
+) -> AsyncGenerator[AppServerConnection, None]:
+    """Start or reach an app-server during the block, and shake hands.
+
+    Leaving the block ends all that waits for the server, and the server too, if it was started here.
+
+    Args:
+        on_request: as for :func:`connected_peer`.
+        connect: another way to a server, in place of the one that the options describe.
+
+    Raises:
+        CodexError: the options are refused, or the server cannot be started or reached, or refuses.
+    """
+    initialize_params(options, None)  # what it refuses is refused before anything is started
+    async with (
+        _server(options, connect) as server,
+        connected_peer(
+            server.transport,
+            on_request=on_request,
+            max_line_bytes=options.max_line_bytes,
+            redact=server.redact,
+        ) as peer,
+    ):
+        connection = AppServerConnection(options, peer, server)
+        if options.auto_initialize:
+            await connection.initialize()
+        yield connection
+
+
+def _server(
+    options: AppServerOptions, connect: Connect | None
+) -> AbstractAsyncContextManager[_Server]:
+    if connect is not None:
+        return _other_server(options, connect)
+    if options.url is not None:
+        return _distant_server(options, options.url)
+    if options.token is not None:
+        raise CodexError("AppServerOptions.token is for a server that runs elsewhere: give its url")
+    return _started_server(options)
+
+
+@asynccontextmanager
+async def _other_server(
+    options: AppServerOptions, connect: Connect
+) -> AsyncGenerator[_Server, None]:
+    key = None if options.api_key is None else checked_api_key(options.api_key)
+    async with connect() as transport:
+        yield _Server(transport, {} if key is None else {API_KEY_VARIABLE: key}, key)
+
+
+@asynccontextmanager
+async def _distant_server(options: AppServerOptions, url: str) -> AsyncGenerator[_Server, None]:
+    from .._io.websocket import websocket_transport
+
+    for name in _FOR_A_SERVER_OF_OURS:
+        if getattr(options, name) is not None:
+            raise CodexError(
+                f"AppServerOptions.{name} is for a server that is started here; the one at url has "
+                "its own, from whoever started it"
+            )
+    async with websocket_transport(
+        url, options.token, max_message_bytes=options.max_line_bytes
+    ) as transport:
+        yield _Server(transport, {"TOKEN": options.token} if options.token else {})
+
+
+_FOR_A_SERVER_OF_OURS = ("api_key", "base_url", "config_overrides", "env", "codex_path_override")
+
+
+@asynccontextmanager
+async def _started_server(options: AppServerOptions) -> AsyncGenerator[_Server, None]:
+    binary = find_codex(options.codex_path_override)
+    inherited = os.environ if options.env is None else options.env
+    key = options.api_key or inherited.get(API_KEY_VARIABLE) or None
+    marker = new_marker()
+    environment = in_current_trace(
+        child_environment(
+            os.environ,
+            as_codex_options(options, None),
+            marker=marker,
+            path_dirs=binary.path_dirs,
+        )
+    )
+    secrets = dict(environment)
+    if key is not None:
+        secrets[API_KEY_VARIABLE] = checked_api_key(key)
+    launch = await _launch(options, binary.path, environment, key, marker)
+    if launch.key_by_environment:
+        environment = secrets
+    command = [binary.path, *launch.arguments]
+    async with owned_process(command, env=environment) as process:
+        yield _Server(stdio_transport(process), secrets, key if launch.key_by_login else None)
+
+
+async def _launch(
+    options: AppServerOptions,
+    binary: str,
+    environment: Mapping[str, str],
+    key: str | None,
+    marker: tuple[str, str],
+) -> AppServerArguments:
+    version = PINNED
+    if needs_version(options, key):
+        text = await probe_cli_version(binary, environment)
+        version = parse_cli_version(text or "") or PINNED
+    legacy_needs_more = key is not None and version.legacy
+    return app_server_arguments(
+        options,
+        version=version,
+        api_key=key,
+        marker=marker,
+        user_config=_user_config(environment) if legacy_needs_more else None,
+        openai_url=environment.get("OPENAI_BASE_URL") or None,
+    )
+
+
+def _user_config(environment: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return what the CLI will read in its ``CODEX_HOME``, as far as it can be read."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    home = environment.get("CODEX_HOME") or Path(environment.get("HOME") or "~", ".codex")
+    try:
+        text = Path(home, "config.toml").expanduser().read_text(encoding="utf-8")
+        return tomlkit.parse(text).unwrap()
+    except (OSError, ValueError, RuntimeError, TOMLKitError):
+        return {}  # if it is at fault, the CLI says so itself

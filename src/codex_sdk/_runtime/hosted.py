@@ -1,0 +1,110 @@
+"""An ``async with`` block that is kept open without one: by a task of its own, between two calls."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Generic, TypeVar
+
+import anyio
+
+from .._host import current_host
+from .._io.task_groups import open_task_group
+from ..exceptions import CodexError
+
+__all__ = ["Hosted", "Spawn"]
+
+T = TypeVar("T")
+
+Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]], str], object]
+"""Starts a task (a function and a name) that outlives the caller's current block."""
+
+
+class Hosted(Generic[T]):
+    """Enters *block* in a task of its own, and leaves it when that is asked for.
+
+    The block is left by itself too, when *over* returns, which is given what the block has yielded.
+    """
+
+    def __init__(
+        self, block: AbstractAsyncContextManager[T], over: Callable[[T], Awaitable[None]]
+    ) -> None:
+        self.host = current_host()
+        self._block = block
+        self._over = over
+        self._stop = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self._started = anyio.Event()
+        self._ended = anyio.Event()
+        self._yielded: list[T] = []
+        self._error: Exception | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the block has been left."""
+        return self._ended.is_set()
+
+    async def start(self, spawn: Spawn, *, shielded: bool) -> T:
+        """Enter the block and return what it yields.
+
+        A start that is cancelled leaves nothing behind.
+
+        Args:
+            spawn: starts the task.
+            shielded: whether a cancellation of the task is to wait for :meth:`stop`, which must then come.
+
+        Raises:
+            Exception: whatever entering the block raises.
+        """
+        spawn(lambda: self._run(shielded), "codex_sdk app-server")
+        try:
+            return await self.entered()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def entered(self) -> T:
+        """Return what the block yields, once it is entered; raises what :meth:`start` does."""
+        await self._started.wait()
+        if self._yielded:
+            return self._yielded[0]
+        raise self._error or CodexError("the app-server was closed before it had started")
+
+    async def stop(self) -> None:
+        """Leave the block, and wait until it is left; whatever happens to the waiting task.
+
+        Raises:
+            Exception: whatever has gone wrong in the block, since it was entered.
+        """
+        self._stop.set()
+        if not self._yielded:
+            self._scope.cancel("it is to be left before it is entered")
+        with anyio.CancelScope(shield=True):  # bounded: leaving the block is
+            await self._ended.wait()
+        if self._yielded and self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    async def _run(self, shielded: bool) -> None:
+        try:
+            with self._scope:
+                async with self._block as value:
+                    self._yielded.append(value)
+                    self._started.set()
+                    with anyio.CancelScope(shield=shielded):
+                        await self._until_over(value)
+        except Exception as error:  # noqa: BLE001 - raised by start() or stop(), whatever it is
+            self._error = error
+        finally:
+            self._started.set()
+            self._ended.set()
+
+    async def _until_over(self, value: T) -> None:
+        async def watch() -> None:
+            await self._over(value)
+            self._stop.set()
+
+        async with open_task_group() as task_group:
+            task_group.start_soon(watch)
+            await self._stop.wait()
+            task_group.cancel_scope.cancel("the block is to be left")
