@@ -240,12 +240,16 @@ class AppServerTimeoutError(CodexError, TimeoutError):
     Attributes:
         method: the method that was asked for.
         timeout: the limit, in seconds.
+        stderr: the tail of what the server wrote to stderr, with known secrets blanked out.
     """
 
-    def __init__(self, method: str, timeout: float) -> None:
-        super().__init__(method, timeout)
+    def __init__(self, method: str, timeout: float, stderr: str = "") -> None:
+        super().__init__(method, timeout, stderr)
         self.method = method
         self.timeout = timeout
+        self.stderr = stderr
 
     def __str__(self) -> str:
-        return f"the app-server did not answer {self.method} within {self.timeout:g} seconds"
+        message = f"the app-server did not answer {self.method} within {self.timeout:g} seconds"
+        told = _without_noise(self.stderr)
+        return f"{message}; its stderr ends with: {told}" if told else message

@@ -144,7 +144,9 @@ class AppServerConnection:
                 return await self._ask_patiently(method, params or {}, on_result)
         except CodexAppServerError as error:
             raise self._explained(error) from None
-        raise AppServerTimeoutError(method, limit or 0.0)
+        raise AppServerTimeoutError(
+            method, limit or 0.0, self._server.redact(self._server.stderr())
+        )
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """Tell the server something; raises what :meth:`Peer.notify` does."""
@@ -208,11 +210,13 @@ class _Server:
         transport: the way to it.
         secrets: what it may know that no error is to repeat, by names of environment variables.
         login_key: the API key that it is to be given.
+        stderr: returns the tail of what it has written there, as far as that can be read from here.
     """
 
     transport: Transport
     secrets: Mapping[str, str] = attrs.field(repr=False)
     login_key: str | None = attrs.field(default=None, repr=False)
+    stderr: Callable[[], str] = str
 
     def redact(self, text: str) -> str:
         return redact(text, self.secrets)
@@ -311,7 +315,8 @@ async def _started_server(options: AppServerOptions) -> AsyncGenerator[_Server, 
         environment = secrets
     command = [binary.path, *launch.arguments]
     async with owned_process(command, env=environment) as process:
-        yield _Server(stdio_transport(process), secrets, key if launch.key_by_login else None)
+        login_key = key if launch.key_by_login else None
+        yield _Server(stdio_transport(process), secrets, login_key, lambda: process.stderr_tail)
 
 
 async def _launch(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -57,11 +57,11 @@ class Hosted(Generic[T]):
             Exception: whatever entering the block raises.
         """
         spawn(lambda: self._run(shielded), "codex_sdk app-server")
-        try:
-            return await self.entered()
-        except BaseException:
-            await self.stop()
-            raise
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self.stop)
+            value = await self.entered()
+            undo.pop_all()
+        return value
 
     async def entered(self) -> T:
         """Return what the block yields, once it is entered; raises what :meth:`start` does."""

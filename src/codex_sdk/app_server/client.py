@@ -11,7 +11,7 @@ from collections.abc import (
     Coroutine,
     Mapping,
 )
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -128,18 +128,18 @@ class AppServerClient(AppServerMethods, anyio.AsyncContextManagerMixin):
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[AppServerClient, None]:
-        if self._hosted is not None:
+        if self._hosted is not None or self._spawn is not None:
             raise CodexError(
                 "the AppServerClient is in use already: close it first, or make another"
             )
         async with open_task_group() as task_group:
             self._spawn = lambda function, name: task_group.start_soon(function, name=name)
             try:
-                await self.start()
-                yield self
+                async with aclosing(self):
+                    await self.start()
+                    yield self
             finally:
                 self._spawn = None
-                await self.close()
 
     async def start(self) -> None:
         """Connect, if there is no connection, and shake hands.
@@ -192,6 +192,10 @@ class AppServerClient(AppServerMethods, anyio.AsyncContextManagerMixin):
             end_abandoned()
         else:
             await hosted.stop()
+
+    async def aclose(self) -> None:
+        """Do what :meth:`close` does, by the name that ``contextlib.aclosing`` knows."""
+        await self.close()
 
     async def initialize(self, client_info: AppServerClientInfo | None = None) -> dict[str, Any]:
         """Shake hands, where ``AppServerOptions.auto_initialize`` leaves that to the program.
