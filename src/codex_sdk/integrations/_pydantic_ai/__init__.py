@@ -1,0 +1,1 @@
+"""The parts of :class:`~codex_sdk.integrations.pydantic_ai_model.CodexModel`."""
