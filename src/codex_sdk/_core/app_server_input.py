@@ -117,6 +117,8 @@ def protocol_params(params: Mapping[str, Any]) -> dict[str, Any]:
 def camel_case(name: str) -> str:
     """Return a name in snake case as the protocol writes it; one in camel case is left alone."""
     first, *rest = name.split("_")
+    if not first:
+        return name  # "_meta" is what the protocol has
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
