@@ -35,6 +35,7 @@ from .._io.version import probe_cli_version
 from ..exceptions import AppServerTimeoutError, CodexAppServerError, CodexError
 from ..options import AppServerClientInfo, AppServerOptions
 from ..telemetry import in_current_trace
+from .leftovers import Leftovers
 from .peer import OnRequest, Peer, connected_peer
 
 __all__ = ["AppServerConnection", "Connect", "app_server_connection"]
@@ -68,12 +69,14 @@ class AppServerConnection:
         peer: the connection itself: its notifications, and the turns that are followed.
         options: what the connection was made with.
         info: what the server says of itself; ``None`` until :meth:`initialize`.
+        leftovers: what turns leave behind on this host.
     """
 
     def __init__(self, options: AppServerOptions, peer: Peer, server: _Server) -> None:
         self.peer = peer
         self.options = options
         self.info: AppServerInfo | None = None
+        self.leftovers = server.leftovers
         self._server = server
 
     @property
@@ -141,7 +144,9 @@ class AppServerConnection:
         limit = self.options.request_timeout if timeout is None else timeout
         try:
             with anyio.move_on_after(None if limit == inf else limit):
-                return await self._ask_patiently(method, params or {}, on_result)
+                result = await self._ask_patiently(method, params or {}, on_result)
+                self.leftovers.learn(method, result)
+                return result
         except CodexAppServerError as error:
             raise self._explained(error) from None
         raise AppServerTimeoutError(
@@ -217,6 +222,7 @@ class _Server:
     secrets: Mapping[str, str] = attrs.field(repr=False)
     login_key: str | None = attrs.field(default=None, repr=False)
     stderr: Callable[[], str] = str
+    leftovers: Leftovers = attrs.field(factory=Leftovers, repr=False)
 
     def redact(self, text: str) -> str:
         return redact(text, self.secrets)
@@ -316,7 +322,13 @@ async def _started_server(options: AppServerOptions) -> AsyncGenerator[_Server, 
     command = [binary.path, *launch.arguments]
     async with owned_process(command, env=environment) as process:
         login_key = key if launch.key_by_login else None
-        yield _Server(stdio_transport(process), secrets, login_key, lambda: process.stderr_tail)
+        yield _Server(
+            stdio_transport(process),
+            secrets,
+            login_key,
+            lambda: process.stderr_tail,
+            Leftovers(environment, process.pid),
+        )
 
 
 async def _launch(

@@ -1,0 +1,89 @@
+"""What turns leave behind on this host, where the app-server was started here: commands, empty folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
+
+from .._io.commands import TurnCommands
+from .._io.sandbox_litter import removing_sandbox_litter
+
+__all__ = ["Leftovers"]
+
+_OPENING = frozenset({"thread/start", "thread/resume", "thread/fork"})
+"""Requests whose results tell where a thread works."""
+
+
+class Leftovers:
+    """Removes what turns on one connection have left behind.
+
+    Args:
+        environment: that of the server; ``None``: it runs elsewhere, and nothing of it is here.
+        server: the number of its process.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None, server: int = 0) -> None:
+        self._environment = environment
+        self._commands = None if environment is None else TurnCommands(environment, server)
+        self._workspaces: dict[str, tuple[str, ...]] = {}
+        self._postponed: float | None = None
+
+    @property
+    def all_seen(self) -> bool:
+        """Whether no command can be overlooked here."""
+        return self._commands is not None and self._commands.certain
+
+    def now(self) -> float:
+        """Return the time that :meth:`end_commands` understands."""
+        return 0.0 if self._commands is None else self._commands.now()
+
+    def learn(self, method: str, result: object) -> None:
+        """Take note of where a thread works, if the result of a request tells that."""
+        if method in _OPENING and isinstance(result, dict):
+            opened = cast("dict[str, Any]", result)
+            thread = opened.get("thread")
+            if isinstance(thread, dict):
+                thread_id = cast("dict[str, Any]", thread).get("id")
+                self._workspaces[str(thread_id)] = tuple(_roots(opened))
+
+    def removing_litter(self, thread_id: str) -> AbstractContextManager[None]:
+        """After the block, remove the empty folders that sandboxes have added to a thread's workspace."""
+        if self._environment is None:
+            return nullcontext()
+        return removing_sandbox_litter(self._workspaces.get(thread_id, ()), self._environment)
+
+    async def end_commands(self, since: float, thread_id: str | None, *, alone: bool) -> None:
+        """End the commands that were started after *since*.
+
+        Args:
+            thread_id: whose; ``None``, where it cannot be told whose a command is.
+            alone: whether no turn runs now. Commands that cannot be told apart are ended when none does.
+        """
+        if self._commands is None:
+            return
+        if thread_id is not None:
+            await self._commands.end(since, thread_id)
+        else:
+            self._postponed = since if self._postponed is None else min(since, self._postponed)
+            await self.end_postponed(alone=alone)
+
+    async def end_postponed(self, *, alone: bool) -> None:
+        """End the commands that were left because other turns ran."""
+        if alone and self._commands is not None and self._postponed is not None:
+            since, self._postponed = self._postponed, None
+            await self._commands.end(since, None)
+
+
+def _roots(opened: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the folders that the sandbox of a thread lets its commands write to, if it has one."""
+    sandbox = opened.get("sandbox")
+    if not isinstance(sandbox, dict):
+        return
+    policy = cast("dict[str, Any]", sandbox)
+    if policy.get("type") in ("dangerFullAccess", "externalSandbox"):
+        return
+    further = cast("Sequence[object]", policy.get("writableRoots") or ())
+    for root in (opened.get("cwd"), *further):
+        if isinstance(root, str):
+            yield root
