@@ -11,7 +11,7 @@ import attrs
 from ..exceptions import CodexError
 from .process import ChildProcess
 
-__all__ = ["Farewell", "Transport", "stdio_transport"]
+__all__ = ["Farewell", "Transport", "how_it_exited", "stdio_transport"]
 
 _FAREWELL_BOUND = 0.8
 """Seconds for the last words of a server: its callers are to learn of its end within one."""
@@ -84,10 +84,11 @@ class _StdioTransport:
             await self._process.wait()
             await self._process.stderr()
         exit_code = self._process.returncode
-        return Farewell(exit_code, self._process.stderr_tail, _how(exit_code))
+        return Farewell(exit_code, self._process.stderr_tail, how_it_exited(exit_code))
 
 
-def _how(exit_code: int | None) -> str:
+def how_it_exited(exit_code: int | None) -> str:
+    """Return the clause that tells of an exit; ``None`` stands for none."""
     if exit_code is None:
         return "the app-server has closed its output, though it still runs"
     if exit_code >= 0:

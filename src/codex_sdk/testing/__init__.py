@@ -2,6 +2,9 @@
 
 A :class:`ModelServer` (or, without an event loop, a :class:`BlockingModelServer`) speaks OpenAI's Responses
 API to the Codex CLI. Its script says what the model does: talk, reason, call tools, fail, hang.
+
+A :class:`FakeAppServer` stands in for the CLI itself, as an app-server, and does what no real one does on
+demand.
 """
 
 from __future__ import annotations
@@ -10,7 +13,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .app_server_messages import (
+        ClientNotification,
+        ClientRequest,
+        ErrorReply,
+        ServerRequest,
+    )
     from .blocking import BlockingModelServer
+    from .fake_app_server import FakeAppServer
     from .gate import Gate
     from .replies import (
         AddFile,
@@ -41,11 +51,15 @@ __all__ = [
     "ApplyPatch",
     "BlockingModelServer",
     "CallMcpTool",
+    "ClientNotification",
+    "ClientRequest",
     "CustomToolCall",
     "Cut",
     "Delay",
     "DeleteFile",
+    "ErrorReply",
     "Failed",
+    "FakeAppServer",
     "FunctionCall",
     "Gate",
     "HttpReply",
@@ -59,6 +73,7 @@ __all__ = [
     "Reply",
     "RunCommand",
     "ServerEvent",
+    "ServerRequest",
     "ToolOutput",
     "UpdateFile",
     "WebSearch",
@@ -66,10 +81,15 @@ __all__ = [
 
 _HOMES = {
     "BlockingModelServer": "blocking",
+    "ClientNotification": "app_server_messages",
+    "ClientRequest": "app_server_messages",
+    "ErrorReply": "app_server_messages",
+    "FakeAppServer": "fake_app_server",
     "Gate": "gate",
     "InputImage": "requests",
     "ModelRequest": "requests",
     "ModelServer": "server",
+    "ServerRequest": "app_server_messages",
     "ToolOutput": "requests",
 }
 
