@@ -197,6 +197,10 @@ def _turn_of(result: object) -> dict[str, Any]:
     return cast("dict[str, Any]", turn) if isinstance(turn, dict) else {}
 
 
+def _left() -> CodexError:
+    return CodexError("the turn was left before the app-server told its end")
+
+
 @asynccontextmanager
 async def running_turn(
     connection: AppServerConnection,
@@ -234,3 +238,4 @@ async def running_turn(
         finally:
             with anyio.move_on_after(_LEAVE_BOUND, shield=True):
                 await turn.leave()
+            subscription.end(_left)

@@ -124,7 +124,7 @@ _FIELDS = {
 def handling(
     handlers: RequestHandlers | None,
     *,
-    lenient: Callable[[], bool],
+    lenient: bool,
     is_over: Callable[[], bool],
     on_unfinished: Callable[[CodexError], None],
 ) -> Answerer:
@@ -146,9 +146,7 @@ def handling(
         if handler is None:
             return NOT_MINE
         try:
-            message = AppServerRequest(
-                request.id, request.method, request.params, lenient=lenient()
-            )
+            message = AppServerRequest(request.id, request.method, request.params, lenient=lenient)
             given = message if name == "on_request" else message.payload
             answer = await _within(handlers.timeout, handler, given)
             if name == "on_request" and answer is None:
