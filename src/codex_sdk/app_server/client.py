@@ -19,10 +19,15 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from .._core.app_server_handshake import AppServerInfo
-from .._core.app_server_input import plain
+from .._core.app_server_input import (
+    AppServerInput,
+    normalize_app_server_input,
+    plain,
+    protocol_params,
+)
 from .._core.jsonrpc import Request
 from .._core.routing import address_of
-from .._core.server_requests import safe_answer
+from .._core.server_requests import ApprovalDecisions, safe_answer
 from .._host import current_host
 from .._io.process import end_abandoned
 from .._io.task_groups import open_task_group
@@ -33,8 +38,10 @@ from .._runtime.subscriptions import TurnSubscription
 from ..exceptions import AppServerClosedError, CodexAppServerError, CodexError
 from ..options import AppServerClientInfo, AppServerOptions
 from ..protocol import ProtocolObject, structure_result, unstructure
+from .approvals import RequestHandlers
 from .messages import AppServerNotification, AppServerRequest
 from .methods import AppServerMethods
+from .turn_session import AppServerTurnSession, SessionHost
 
 if TYPE_CHECKING:
     from ..protocol import Request as ProtocolRequest
@@ -75,6 +82,7 @@ class _Link:
         self.requests = RequestQueue()
         self.closed = False
         self.connection: AppServerConnection | None = None
+        self.sessions: SessionHost | None = None
 
     def close(self) -> None:
         """Take note that the program wants no more of it."""
@@ -175,17 +183,22 @@ class AppServerClient(AppServerMethods, anyio.AsyncContextManagerMixin):
             self._options, on_request=answer, connect=self._connect
         ) as connection:
             link.connection = connection
+            link.sessions = SessionHost(
+                connection, link.desk, self._spawn or _spawn_detached, self._spawn is not None
+            )
             yield connection
 
     async def close(self) -> None:
         """End the connection, and the server if it was started here; wait until nothing of it is left.
 
-        Whatever waits for the server raises :class:`~codex_sdk.AppServerClosedError`, and iterations over
-        what it sends end.
+        Turn sessions are closed first. Whatever waits for the server raises
+        :class:`~codex_sdk.AppServerClosedError`, and iterations over what it sends end.
         """
         hosted, self._hosted = self._hosted, None
         if self._link is not None:
             self._link.close()
+            if self._link.sessions is not None and hosted is not None and not hosted.host.closed:
+                await self._link.sessions.close()
         if hosted is None:
             await checkpoint()
         elif hosted.host.closed:
@@ -295,6 +308,37 @@ class AppServerClient(AppServerMethods, anyio.AsyncContextManagerMixin):
         if method == "turn/interrupt" and isinstance(thread_id, str):
             return await connection.interrupt(thread_id, str(params.get("turnId")), timeout=timeout)
         return await connection.request(method, params, timeout=timeout)
+
+    def turn_session(
+        self,
+        thread_id: str,
+        input: AppServerInput,
+        *,
+        approvals: ApprovalDecisions | None = None,
+        handlers: RequestHandlers | None = None,
+        **params: Any,
+    ) -> AppServerTurnSession:
+        """Return a turn that starts when the result is entered (``async with``) or awaited.
+
+        Takes the other fields of ``protocol.TurnStartParams``, in snake case.
+
+        Args:
+            thread_id: a thread that was started or resumed on this connection.
+            input: a text, or items.
+            approvals: what to answer to approvals, decided beforehand.
+            handlers: the functions that answer what the server asks for besides.
+
+        Raises:
+            CodexError: from entering or awaiting it: the client is not connected, the thread runs a turn
+                already, or the server refuses.
+        """
+        given = {"input": normalize_app_server_input(input), **protocol_params(params)}
+        return AppServerTurnSession(
+            self._session_host, thread_id, given, approvals=approvals, handlers=handlers
+        )
+
+    def _session_host(self) -> SessionHost:
+        return cast("SessionHost", self._current().sessions)
 
     # What the server sends
 
