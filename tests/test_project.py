@@ -162,6 +162,7 @@ OPTIONAL = {
     "opentelemetry": "telemetry.py",
     "pydantic": "",
     "h11": "testing/",
+    "wsproto": "_io/websocket_protocol.py",
     "pytest": "testing/",
     "pydantic_ai": "integrations/",
     "rich": "",
