@@ -15,6 +15,7 @@ __all__ = [
     "checked_path",
     "checked_text",
     "checked_url",
+    "encoded_prompt",
 ]
 
 
@@ -75,3 +76,16 @@ def checked_url(value: object, words: str) -> str:
             "give a secret as api_key"
         )
     return url
+
+
+def encoded_prompt(prompt: str) -> bytes:
+    """Return *prompt*, which is not empty, as the CLI reads it."""
+    if not prompt.strip():
+        raise CodexError("the prompt is empty: the Codex CLI takes no turn without a text")
+    try:
+        return prompt.encode()
+    except UnicodeEncodeError as error:
+        raise CodexError(
+            f"the prompt holds a lone surrogate at position {error.start}, which is no text that can "
+            "be encoded; decode its source with errors='replace'"
+        ) from error

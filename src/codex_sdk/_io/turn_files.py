@@ -15,7 +15,7 @@ import attrs
 
 from ..exceptions import CodexError
 
-__all__ = ["TurnFiles", "turn_files"]
+__all__ = ["TurnFiles", "checked_image", "schema_as_json", "turn_files"]
 
 
 @attrs.frozen
@@ -44,8 +44,8 @@ def turn_files(
         CodexError: an image is not there or cannot be read, the schema is no mapping or has no JSON form,
             or the files cannot be made.
     """
-    paths = [_checked(image) for image in images]
-    schema = None if output_schema is None else _json(output_schema)
+    paths = [checked_image(image) for image in images]
+    schema = None if output_schema is None else schema_as_json(output_schema)
     if schema is None and not any("," in path for path in paths):
         yield TurnFiles(tuple(paths), None)
         return
@@ -57,8 +57,12 @@ def turn_files(
         yield files
 
 
-def _checked(image: str) -> str:
-    """Return the absolute path of an image that can be read."""
+def checked_image(image: str) -> str:
+    """Return the absolute path of an image that can be read.
+
+    Raises:
+        CodexError: it is not there, or cannot be read.
+    """
     try:
         if not Path(image).is_file():
             what = "is not a file" if Path(image).exists() else "does not exist"
@@ -69,7 +73,12 @@ def _checked(image: str) -> str:
         raise CodexError(f"the image {image!r} cannot be read: {error}") from error
 
 
-def _json(schema: object) -> str:
+def schema_as_json(schema: object) -> str:
+    """Return *schema* as JSON.
+
+    Raises:
+        CodexError: it is no mapping, or has no JSON form.
+    """
     if not isinstance(schema, Mapping):
         raise CodexError(
             f"output_schema is a JSON Schema, as a mapping; {type(schema).__name__} is none"
