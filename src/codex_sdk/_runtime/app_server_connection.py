@@ -26,6 +26,7 @@ from .._core.app_server_arguments import (
 )
 from .._core.app_server_handshake import AppServerInfo, initialize_params, server_info
 from .._core.environment import checked_api_key, child_environment
+from .._core.jsonrpc import Request
 from .._core.redaction import redact
 from .._core.versions import PINNED, CliVersion, parse_cli_version
 from .._io.locate import find_codex
@@ -37,6 +38,8 @@ from ..options import AppServerClientInfo, AppServerOptions
 from ..telemetry import in_current_trace
 from .leftovers import Leftovers
 from .peer import OnRequest, Peer, connected_peer
+from .subscriptions import TurnSubscription
+from .tool_calls import ToolRegistry
 
 __all__ = ["AppServerConnection", "Connect", "app_server_connection"]
 
@@ -70,10 +73,14 @@ class AppServerConnection:
         options: what the connection was made with.
         info: what the server says of itself; ``None`` until :meth:`initialize`.
         leftovers: what turns leave behind on this host.
+        tools: the functions that Codex calls, by thread; they come before whatever else answers requests.
     """
 
-    def __init__(self, options: AppServerOptions, peer: Peer, server: _Server) -> None:
+    def __init__(
+        self, options: AppServerOptions, peer: Peer, server: _Server, tools: ToolRegistry
+    ) -> None:
         self.peer = peer
+        self.tools = tools
         self.options = options
         self.info: AppServerInfo | None = None
         self.leftovers = server.leftovers
@@ -244,16 +251,22 @@ async def app_server_connection(
         CodexError: the options are refused, or the server cannot be started or reached, or refuses.
     """
     initialize_params(options, None)  # what it refuses is refused before anything is started
+    tools = ToolRegistry()
+
+    async def answer(request: Request, turn: TurnSubscription | None) -> Any:
+        result = await tools.answer(request)
+        return await on_request(request, turn) if result is None else result
+
     async with (
         _server(options, connect) as server,
         connected_peer(
             server.transport,
-            on_request=on_request,
+            on_request=answer,
             max_line_bytes=options.max_line_bytes,
             redact=server.redact,
         ) as peer,
     ):
-        connection = AppServerConnection(options, peer, server)
+        connection = AppServerConnection(options, peer, server, tools)
         if options.auto_initialize:
             await connection.initialize()
         yield connection

@@ -40,7 +40,7 @@ from ..options import AppServerClientInfo, AppServerOptions
 from ..protocol import ProtocolObject, structure_result, unstructure
 from .approvals import RequestHandlers
 from .messages import AppServerNotification, AppServerRequest
-from .methods import AppServerMethods
+from .tool_threads import ToolThreads
 from .turn_session import AppServerTurnSession, SessionHost
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class _Link:
         self.requests.end(_closed)
 
 
-class AppServerClient(AppServerMethods, anyio.AsyncContextManagerMixin):
+class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
     """Talks to a Codex app-server, which it starts, or reaches by ``AppServerOptions.url``::
 
         async with AppServerClient() as client:
@@ -158,14 +158,8 @@ class AppServerClient(AppServerMethods, anyio.AsyncContextManagerMixin):
         Raises:
             CodexError: the options are refused, or the server cannot be started or reached, or refuses.
         """
-        hosted = self._hosted
-        if hosted is not None and not hosted.host.closed:
-            if hosted.host != current_host():
-                raise CodexError("the AppServerClient is in use in another event loop")
-            if not hosted.has_ended:
-                await hosted.entered()
-                return
-        await self.close()
+        if await self._has_connection():
+            return
         link = _Link()
         hosted = Hosted(self._block(link), _until_ended(link))
         self._link, self._hosted = link, hosted
@@ -175,6 +169,18 @@ class AppServerClient(AppServerMethods, anyio.AsyncContextManagerMixin):
             if self._hosted is hosted:
                 self._hosted = self._link = None
             raise
+
+    async def _has_connection(self) -> bool:
+        """Wait for a connection that is being made; let go of one that has ended."""
+        while (hosted := self._hosted) is not None:
+            if not hosted.host.closed:
+                if hosted.host != current_host():
+                    raise CodexError("the AppServerClient is in use in another event loop")
+                await hosted.entered()
+                if self._connection().peer.failure is None:
+                    return True
+            await self.close()
+        return False
 
     @asynccontextmanager
     async def _block(self, link: _Link) -> AsyncGenerator[AppServerConnection, None]:
