@@ -33,7 +33,12 @@ from .._io.locate import find_codex
 from .._io.process import new_marker, owned_process
 from .._io.transport import Transport, stdio_transport
 from .._io.version import probe_cli_version
-from ..exceptions import AppServerTimeoutError, CodexAppServerError, CodexError
+from ..exceptions import (
+    AppServerClosedError,
+    AppServerTimeoutError,
+    CodexAppServerError,
+    CodexError,
+)
 from ..options import AppServerClientInfo, AppServerOptions
 from ..telemetry import in_current_trace
 from .leftovers import Leftovers
@@ -254,8 +259,13 @@ async def app_server_connection(
     tools = ToolRegistry()
 
     async def answer(request: Request, turn: TurnSubscription | None) -> Any:
-        result = await tools.answer(request)
-        return await on_request(request, turn) if result is None else result
+        try:
+            result = await tools.answer(request)
+            return await on_request(request, turn) if result is None else result
+        except (KeyboardInterrupt, SystemExit) as error:
+            reason = f"{type(error).__name__} was raised where {request.method} was answered"
+            peer.end(lambda: AppServerClosedError(reason))  # or who waits for it would hold this up
+            raise
 
     async with (
         _server(options, connect) as server,
