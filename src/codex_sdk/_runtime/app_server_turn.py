@@ -14,7 +14,7 @@ import anyio
 
 from .._core.jsonrpc import Notification, Request
 from .._io.task_groups import open_task_group
-from ..exceptions import CodexError
+from ..exceptions import CodexAppServerError, CodexError
 from .app_server_connection import AppServerConnection
 from .subscriptions import TurnSubscription
 
@@ -29,6 +29,9 @@ _INTERRUPT_GRACE = 5.0
 
 _ENDED_BY_ITSELF = ("completed", "failed")
 """How turns end whose commands may run on, if the model meant them to."""
+
+_INTERRUPT_PAUSE = 0.01
+"""Seconds until a server is asked again to interrupt a turn that it does not know yet."""
 
 _CLEAN_GRACE = 2.0
 """Seconds for the server to end commands. Measured: 0.005."""
@@ -184,12 +187,23 @@ class RunningTurn:
             pass  # the connection has ended, or the CLI does not have that
 
     async def _interrupt_and_wait(self) -> None:
-        try:
-            await self._connection.interrupt(self.thread_id, self.turn_id, timeout=_INTERRUPT_GRACE)
-        except CodexError:
-            pass  # it has just ended, or the connection has
         with anyio.move_on_after(_INTERRUPT_GRACE):
+            while not await self._is_interrupted():  # noqa: ASYNC110 - nothing announces it
+                await anyio.sleep(_INTERRUPT_PAUSE)
             await self._subscription.wait_over()
+
+    async def _is_interrupted(self) -> bool:
+        """Ask for the end of the turn; false: the server says that there is none, or not yet.
+
+        Seen on 0.163.0: right after its answer to ``turn/start``, the turn is not known.
+        """
+        try:
+            await self._connection.interrupt(self.thread_id, self.turn_id)
+        except CodexAppServerError:
+            return self.is_over
+        except CodexError:
+            pass  # the connection has ended, and wait_over() knows
+        return True
 
 
 def _turn_of(result: object) -> dict[str, Any]:
