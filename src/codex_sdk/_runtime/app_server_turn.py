@@ -200,7 +200,7 @@ class RunningTurn:
         try:
             await self._connection.interrupt(self.thread_id, self.turn_id)
         except CodexAppServerError:
-            return self.is_over
+            return self.is_over or self._connection.peer.failure is not None
         except CodexError:
             pass  # the connection has ended, and wait_over() knows
         return True
