@@ -25,10 +25,12 @@ McpToolCallItemResult McpToolCallItemError WebSearchItem TodoListItem ErrorItem 
 PatchChangeKind PatchApplyStatus McpToolCallStatus CollabToolCallStatus CollabTool CollabAgentStatus
 CollabAgentState TodoItem CodexOptions ThreadOptions TurnOptions ApprovalMode ApprovalsReviewer
 SandboxMode ModelReasoningEffort ModelPersonality WebSearchMode CodexError CodexAbortError CodexCLIError
-CodexParseError TurnFailedError
+CodexParseError TurnFailedError AppServerClient AppServerClientInfo AppServerNotification AppServerRequest
+AppServerOptions AppServerTurnSession ApprovalDecisions AppServerInput AppServerUserInput CodexAppServerError
 """.split()
 
 OWN = """
+AppServerClosedError AppServerTimeoutError RequestHandlers Tool ToolSet tool
 CodexBinary CodexNotFoundError CodexTimeoutError CodexWarning FileUpdateChange ParsedTurn StreamedTurn
 ThreadMismatchError TurnStream UnknownEvent UnknownEvents UnknownItem UserInput find_codex
 """.split()

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from ._io.locate import find_codex as find_codex
     from .abort import AbortController as AbortController
     from .abort import AbortSignal as AbortSignal
+    from .app_server import ApprovalDecisions as ApprovalDecisions
+    from .app_server import AppServerClient as AppServerClient
+    from .app_server import AppServerInput as AppServerInput
+    from .app_server import AppServerNotification as AppServerNotification
+    from .app_server import AppServerRequest as AppServerRequest
+    from .app_server import AppServerTurnSession as AppServerTurnSession
+    from .app_server import AppServerUserInput as AppServerUserInput
+    from .app_server import RequestHandlers as RequestHandlers
     from .codex import Codex as Codex
     from .events import ItemCompletedEvent as ItemCompletedEvent
     from .events import ItemStartedEvent as ItemStartedEvent
@@ -81,6 +89,9 @@ if TYPE_CHECKING:
     from .thread import StreamedTurn as StreamedTurn
     from .thread import Thread as Thread
     from .thread import TurnStream as TurnStream
+    from .tools import Tool as Tool
+    from .tools import ToolSet as ToolSet
+    from .tools import tool as tool
     from .turn import ParsedTurn as ParsedTurn
     from .turn import RunResult as RunResult
     from .turn import Turn as Turn
@@ -91,10 +102,17 @@ __all__ = [
     "AbortController",
     "AbortSignal",
     "AgentMessageItem",
+    "AppServerClient",
     "AppServerClientInfo",
     "AppServerClosedError",
+    "AppServerInput",
+    "AppServerNotification",
     "AppServerOptions",
+    "AppServerRequest",
     "AppServerTimeoutError",
+    "AppServerTurnSession",
+    "AppServerUserInput",
+    "ApprovalDecisions",
     "ApprovalMode",
     "ApprovalsReviewer",
     "Codex",
@@ -133,6 +151,7 @@ __all__ = [
     "PatchApplyStatus",
     "PatchChangeKind",
     "ReasoningItem",
+    "RequestHandlers",
     "RunResult",
     "RunStreamedResult",
     "SandboxMode",
@@ -149,6 +168,8 @@ __all__ = [
     "ThreadStartedEvent",
     "TodoItem",
     "TodoListItem",
+    "Tool",
+    "ToolSet",
     "Turn",
     "TurnCompletedEvent",
     "TurnFailedError",
@@ -164,6 +185,7 @@ __all__ = [
     "WebSearchItem",
     "WebSearchMode",
     "find_codex",
+    "tool",
 ]
 
 _HOMES = {
@@ -171,6 +193,14 @@ _HOMES = {
     "find_codex": "._io.locate",
     "AbortController": ".abort",
     "AbortSignal": ".abort",
+    "AppServerClient": ".app_server",
+    "AppServerInput": ".app_server",
+    "AppServerNotification": ".app_server",
+    "AppServerRequest": ".app_server",
+    "AppServerTurnSession": ".app_server",
+    "AppServerUserInput": ".app_server",
+    "ApprovalDecisions": ".app_server",
+    "RequestHandlers": ".app_server",
     "Codex": ".codex",
     "ItemCompletedEvent": ".events",
     "ItemStartedEvent": ".events",
@@ -240,6 +270,9 @@ _HOMES = {
     "StreamedTurn": ".thread",
     "Thread": ".thread",
     "TurnStream": ".thread",
+    "Tool": ".tools",
+    "ToolSet": ".tools",
+    "tool": ".tools",
     "ParsedTurn": ".turn",
     "RunResult": ".turn",
     "Turn": ".turn",

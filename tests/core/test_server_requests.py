@@ -156,7 +156,7 @@ def test_a_decision_with_details_may_be_spelled_in_several_ways(decision: Any) -
 
 
 def test_a_network_rule_is_a_decision() -> None:
-    rule = {"host": "pypi.org", "action": "allow"}
+    rule = {"host": "example.org", "action": "allow"}
     decision = {"apply_network_policy_amendment": {"networkPolicyAmendment": rule}}
 
     answer = asking(ApprovalDecisions(command_execution=decision), COMMAND_APPROVAL)

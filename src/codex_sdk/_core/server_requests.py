@@ -66,7 +66,7 @@ class ApprovalDecisions:
             ``"accept_for_session"``, which also approves the same command for the rest of the thread;
             ``"decline"``, after which the turn goes on without it; ``"cancel"``, which interrupts the turn;
             ``"accept_with_execpolicy_amendment"``; or a decision with its details, as in
-            ``{"applyNetworkPolicyAmendment": {"network_policy_amendment": {"host": "pypi.org", "action":
+            ``{"applyNetworkPolicyAmendment": {"network_policy_amendment": {"host": "example.org", "action":
             "allow"}}}``.
         file_change: for each patch that needs an approval, the first four of these words.
         execpolicy_amendment: what ``"accept_with_execpolicy_amendment"`` allows besides the command: all

@@ -197,7 +197,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, PathLike):
         return fspath(cast("PathLike[str]", value))
     if hasattr(value, "__pydantic_serializer__"):
-        from pydantic_core import to_jsonable_python
+        from pydantic import TypeAdapter
 
-        return to_jsonable_python(value)
+        return TypeAdapter(type(value)).dump_python(value, mode="json")
     raise TypeError(f"the tool returned {value!r:.100}, which is neither a text nor JSON")

@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from .._core.app_server_handshake import AppServerInfo as AppServerInfo
     from .._core.app_server_input import AppServerInput as AppServerInput
     from .._core.app_server_input import AppServerUserInput as AppServerUserInput
+    from .approvals import ApprovalDecisions as ApprovalDecisions
+    from .approvals import RequestHandlers as RequestHandlers
     from .client import AppServerClient as AppServerClient
     from .messages import AppServerNotification as AppServerNotification
     from .messages import AppServerRequest as AppServerRequest
+    from .turn_session import AppServerTurnSession as AppServerTurnSession
 
 __all__ = [
     "AppServerClient",
@@ -20,7 +23,10 @@ __all__ = [
     "AppServerInput",
     "AppServerNotification",
     "AppServerRequest",
+    "AppServerTurnSession",
     "AppServerUserInput",
+    "ApprovalDecisions",
+    "RequestHandlers",
 ]
 
 _HOMES = {
@@ -29,7 +35,10 @@ _HOMES = {
     "AppServerInput": ".._core.app_server_input",
     "AppServerNotification": ".messages",
     "AppServerRequest": ".messages",
+    "AppServerTurnSession": ".turn_session",
     "AppServerUserInput": ".._core.app_server_input",
+    "ApprovalDecisions": ".approvals",
+    "RequestHandlers": ".approvals",
 }
 """In which module each name lives."""
 
