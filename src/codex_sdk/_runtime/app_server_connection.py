@@ -55,8 +55,8 @@ _HANDSHAKE_BOUND = 60.0
 """Seconds for the server to start and to answer ``initialize``. Measured: 0.1; a cold disk needs more."""
 
 _INTERRUPT_BOUND = 10.0
-"""Seconds for the answer to ``turn/interrupt``, which takes milliseconds; 0.80.0 gives none at all, where no
-turn runs (any more)."""
+"""Seconds for the answer to ``turn/interrupt``, which takes milliseconds. There may be none at all where no
+turn runs: 0.80.0 never gives one, 0.163.0 none where the last turn was interrupted before."""
 
 _OVERLOADED = -32001
 _INVALID_REQUEST = -32600
@@ -175,13 +175,19 @@ class AppServerConnection:
         Raises:
             CodexError: as :meth:`request` does; ``CodexAppServerError``, where the thread runs no turn.
         """
-        if self.legacy and self.peer.running_turn(thread_id) is None:
-            raise CodexAppServerError(  # the server would not answer at all
+        if self._hears_of_all_turns and self.peer.running_turn(thread_id) is None:
+            raise CodexAppServerError(  # the server might not answer at all
                 _INVALID_REQUEST, "no active turn to interrupt", method="turn/interrupt"
             )
         limit = _INTERRUPT_BOUND if timeout is None else timeout
         params = {"threadId": thread_id, "turnId": turn_id}
         return await self.request("turn/interrupt", params, timeout=limit)
+
+    @property
+    def _hears_of_all_turns(self) -> bool:
+        """Whether no turn can run that this connection has not heard of: the server has no other clients."""
+        refused = self.options.opt_out_notification_methods or ()
+        return self.options.url is None and "turn/started" not in refused
 
     async def _ask_patiently(
         self, method: str, params: Mapping[str, Any], on_result: Callable[[Any], None] | None
