@@ -139,6 +139,26 @@ async def test_an_unmet_expectation_tells_what_came_instead() -> None:
         assert (await server.expect_notification("bye")).params == {}
 
 
+async def test_an_expectation_that_was_given_up_takes_nothing() -> None:
+    async with FakeAppServer() as server, connected(server) as client:
+        with pytest.raises(AssertionError, match="did not come"):
+            await server.expect("a", within=0.01)
+        await client.say(id=1, method="a")
+        await server.expect("a")
+
+
+async def test_an_expectation_takes_one_request_of_several_that_come_together() -> None:
+    numbers: list[Any] = []
+
+    async def script(server: FakeAppServer) -> None:
+        numbers.append((await server.expect("a")).id)
+        numbers.append((await server.expect("a")).id)
+
+    async with FakeAppServer(script) as server, connected(server) as client:
+        await client.transport.send(b'{"id": 1, "method": "a"}\n{"id": 2, "method": "a"}\n')
+    assert numbers == [1, 2]
+
+
 async def test_what_nobody_expected_fails_the_test_and_names_all_of_it() -> None:
     with pytest.raises(AssertionError) as caught:
         async with FakeAppServer() as server, connected(server) as client:
@@ -341,6 +361,15 @@ async def test_a_question_ends_when_the_client_leaves() -> None:
             await question.answer()
 
 
+async def test_a_question_is_for_the_client_that_was_there() -> None:
+    with pytest.raises(AssertionError, match="an answer to nothing that was asked"):
+        async with FakeAppServer() as server:
+            async with connected(server):
+                await server.begin_asking("a")
+            async with connected(server) as client:
+                await client.say(id=0, result="A")
+
+
 @pytest.mark.parametrize(
     ("exit_code", "stderr", "how"),
     [
@@ -363,6 +392,8 @@ async def test_hanging_up_looks_like_the_end_of_a_process(
             await client.say(method="x")
         farewell = await client.transport.farewell()
         assert (farewell.exit_code, farewell.stderr, farewell.how) == (exit_code, stderr, how)
+        server.hang_up(exit_code=99)
+        assert await client.transport.farewell() == farewell
 
 
 async def test_a_connection_can_break() -> None:
@@ -406,6 +437,15 @@ async def test_a_silent_server_reads_nothing_until_it_wakes_up() -> None:
             server.wake_up()
         assert results == [1] * 20
         assert len(server.requests) == 21
+
+
+async def test_a_server_that_wakes_up_reads_what_was_sent_before() -> None:
+    async with FakeAppServer() as server, connected(server) as client:
+        server.go_silent()
+        await client.say(id=1, method="a")
+        server.wake_up()
+        assert [request.method for request in server.requests] == ["a"]
+        await server.expect("a")
 
 
 async def test_a_silent_server_takes_as_much_as_a_pipe_holds() -> None:
