@@ -8,6 +8,7 @@ import pytest
 
 from ..real_cli.conftest import (
     MakeCodex,
+    Survivors,
     legacy,
     make_codex,
     mark,
@@ -19,6 +20,7 @@ from ..tracing import tracing
 
 __all__ = [
     "MakeCodex",
+    "Survivors",
     "asyncio_only",
     "legacy",
     "make_codex",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +80,7 @@ def make_model(make_codex: MakeCodex, workspace: Path) -> MakeModel:
         options = changes.pop(
             "thread_options", ThreadOptions(model="gpt-5-codex", working_directory=workspace)
         )
+        changes.setdefault("tool_mode", "envelope")
         return CodexModel(codex=make_codex(server), thread_options=options, **changes)
 
     return make
@@ -114,40 +114,6 @@ class City(BaseModel):
 
 
 PARIS = {"name": "Paris", "inhabitants": 2_000_000}
-
-
-@pytest.fixture
-def event_loop_of_run_sync() -> Iterator[None]:
-    """Make the event loop that ``run_sync`` would make, and never close."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
-
-
-@pytest.mark.usefixtures("event_loop_of_run_sync")
-def test_the_example_of_the_documentation_runs(
-    codex_cli: str, monkeypatch: pytest.MonkeyPatch, blocking_model_server: Any, tmp_path: Path
-) -> None:
-    blocking_model_server.will_reply(calls(("add", {"a": 19, "b": 23})), final("42"))
-    for name, value in blocking_model_server.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("CODEX_PATH", codex_cli)
-    monkeypatch.chdir(tmp_path)
-    model = CodexModel(
-        thread_options=ThreadOptions(
-            model="gpt-5-codex",
-            sandbox_mode="read-only",
-            skip_git_repo_check=True,
-        )
-    )
-    agent = Agent(model, tools=[Tool(add)])
-
-    result = agent.run_sync("What's 19 + 23? Use the add tool.")
-
-    assert result.output == "42"
-    assert len({part.tool_call_id for part in tool_returns(result.all_messages())}) == 1
 
 
 def tool_returns(messages: list[Any]) -> list[ToolReturnPart]:
@@ -405,7 +371,9 @@ async def test_the_safe_defaults_win_over_the_users_configuration(
         config = server.codex_home / "config.toml"
         config.write_text(f"{HOSTILE_KEYS}\n{config.read_text()}\n{HOSTILE_TABLES}")
         model = CodexModel(
-            codex=make_codex(server), thread_options=ThreadOptions(working_directory=workspace)
+            codex=make_codex(server),
+            thread_options=ThreadOptions(working_directory=workspace),
+            tool_mode="envelope",
         )
         response = await direct.model_request(model, [Request.user_text_prompt("Touch")])
     assert not (workspace / "made").exists()

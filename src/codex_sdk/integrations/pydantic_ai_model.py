@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Any, ClassVar, Literal
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import anyio
+from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import (
     CompletedStreamedResponse,
@@ -21,14 +23,34 @@ from pydantic_ai.tools import RunContext
 from ..codex import Codex
 from ..exceptions import CodexError
 from ..options import CodexOptions, ThreadOptions
+from ..telemetry import RunningSpan, span
 from ._pydantic_ai.envelope import EnvelopeMode
+from ._pydantic_ai.errors import model_error
+from ._pydantic_ai.native import NativeMode, RunTurns, current_run
+from ._pydantic_ai.native_server import NativeServers
+from ._pydantic_ai.native_stream import CodexStreamedResponse
 from ._pydantic_ai.profile import codex_profile, in_strict_mode
 from ._pydantic_ai.settings import CodexModelSettings, with_safe_defaults
 
-__all__ = ["CodexModel", "CodexModelSettings"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["CodexModel", "CodexModelSettings", "ToolMode"]
+
+ToolMode = Literal["native", "envelope"]
 
 DEFAULT_MODEL_NAME = "codex"
 """What the model is called where ``ThreadOptions.model`` leaves the choice to Codex."""
+
+
+DEFAULT_KEPT_THREADS = 32
+"""More conversations than that at once are rare; a thread costs the server some megabytes."""
+
+DEFAULT_WAIT_TIMEOUT = 600.0
+"""Ten minutes: longer than tools take, and than people think about what to say next."""
+
+CLOSE_BOUND = 30.0
+"""Seconds that stopping turns, or a server, may hold up who leaves. Measured: at most some tenths."""
 
 
 class CodexModel(Model):
@@ -39,7 +61,11 @@ class CodexModel(Model):
     *thread_options* that are set win over these defaults. What Codex did by itself is in the response, as
     parts of tools that the provider ran.
 
-    The conversation is in each prompt: every request is a new thread, and its answer an envelope
+    In the ``"native"`` mode, an agent's tools are Codex's own. Its turn stays open while PydanticAI runs a
+    tool, and goes on with what that returned. Codex runs as an app-server, which is started by the first
+    request and lives until :meth:`close`, or until the last ``async with model`` (or ``async with agent``)
+    is left; at the latest, it ends with the event loop. In the ``"envelope"`` mode, the conversation is in
+    each prompt: every request is a new thread of ``codex exec``, and its answer an envelope
     (:mod:`codex_sdk.integrations.tool_envelope`) where there are tools.
 
     Args:
@@ -49,6 +75,10 @@ class CodexModel(Model):
         profile: changes to what PydanticAI knows of the model.
         settings: the settings of requests that have none of their own; see :class:`CodexModelSettings`.
         system: the provider's name, in messages and telemetry.
+        tool_mode: the mode. ``None``: the native one, unless the CLI is older than 0.100.
+        kept_threads: how many threads may wait to be gone on with; the oldest are given up.
+        wait_timeout: for how many seconds they may, turns that wait for the results of tools included.
+            A conversation that comes back later is told to a new thread.
     """
 
     unsupported_settings: ClassVar[frozenset[ModelSettingName]] = frozenset(
@@ -84,18 +114,55 @@ class CodexModel(Model):
         profile: ModelProfileSpec | None = None,
         settings: ModelSettings | None = None,
         system: str = "codex",
+        tool_mode: ToolMode | None = None,
+        kept_threads: int = DEFAULT_KEPT_THREADS,
+        wait_timeout: float = DEFAULT_WAIT_TIMEOUT,
     ) -> None:
         if codex is not None and codex_options is not None:
             raise CodexError("codex_options are for a new client: pass them or codex, not both")
+        if tool_mode not in (None, "native", "envelope"):
+            raise CodexError(f"tool_mode is 'native', 'envelope' or None, not {tool_mode!r}")
+        codex = codex or Codex(codex_options)
         super().__init__(settings=settings, profile=codex_profile(profile))
         self._thread_options = with_safe_defaults(thread_options)
         self._system = system
         self._envelope = EnvelopeMode(
-            codex or Codex(codex_options),
-            self._thread_options,
-            model_name=self.model_name,
-            system=system,
+            codex, self._thread_options, model_name=self.model_name, system=system
         )
+        self._servers = NativeServers(codex.options, keep=kept_threads, wait=wait_timeout)
+        self._native = NativeMode(self._servers, self._thread_options)
+        self._tool_mode = tool_mode
+        self._entered = 0
+
+    async def __aenter__(self) -> Self:
+        self._entered += 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._entered -= 1
+        if not self._entered:
+            with anyio.move_on_after(CLOSE_BOUND, shield=True):
+                await self.close()
+
+    async def close(self) -> None:
+        """End the app-server of this event loop, and with it every turn. The model can be used again."""
+        await self._servers.close()
+
+    @asynccontextmanager
+    async def _run_scope(self) -> AsyncGenerator[None, None]:
+        """Keep no turn of a run that fails or is cancelled; PydanticAI enters this around each run."""
+        run = RunTurns()
+        token = current_run.set(run)
+        try:
+            yield
+        except BaseException:
+            run.ended = True
+            with anyio.move_on_after(CLOSE_BOUND, shield=True):
+                await self._servers.end_run(run)
+            raise
+        finally:
+            with suppress(ValueError):  # it may be left in another context than it was entered in
+                current_run.reset(token)
 
     @property
     def model_name(self) -> str:
@@ -136,7 +203,16 @@ class CodexModel(Model):
         """
         check_allow_model_requests()
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
-        return await self._envelope.request(messages, settings, parameters)
+        with self._span() as running:
+            if await self._uses_envelope():
+                response = await self._envelope.request(messages, settings, parameters)
+            else:
+                async with self._streamed(messages, settings, parameters) as stream:
+                    async for _ in stream:
+                        pass
+                    response = stream.get()
+            _describe(running, response.provider_details)
+            return response
 
     @asynccontextmanager
     async def request_stream(
@@ -146,13 +222,85 @@ class CodexModel(Model):
         model_request_parameters: ModelRequestParameters,
         run_context: RunContext[Any] | None = None,
     ) -> AsyncGenerator[StreamedResponse, None]:
-        """Give Codex's answer as a stream, which is complete from the start: ``codex exec`` has no deltas.
+        """Give Codex's answer as a stream. In the envelope mode it is complete before the first event.
 
         Raises:
-            ModelAPIError: as :meth:`request`.
+            ModelAPIError: as :meth:`request`; also from the iteration.
         """
-        response = await self.request(messages, model_settings, model_request_parameters)
-        _, parameters = self.prepare_request(model_settings, model_request_parameters)
-        yield CompletedStreamedResponse(
-            response, model_request_parameters=parameters, replay_events=True
-        )
+        check_allow_model_requests()
+        settings, parameters = self.prepare_request(model_settings, model_request_parameters)
+        if await self._uses_envelope():
+            with self._span() as running:
+                response = await self._envelope.request(messages, settings, parameters)
+                _describe(running, response.provider_details)
+            yield CompletedStreamedResponse(
+                response, model_request_parameters=parameters, replay_events=True
+            )
+            return
+        async with self._streamed(messages, settings, parameters, spans=True) as stream:
+            yield stream
+
+    @asynccontextmanager
+    async def _streamed(
+        self,
+        messages: list[ModelMessage],
+        settings: ModelSettings | None,
+        parameters: ModelRequestParameters,
+        *,
+        spans: bool = False,
+    ) -> AsyncGenerator[StreamedResponse, None]:
+        """Give the stream of a turn. No scope of anyio's is open while its user has it."""
+        with self._span() if spans else nullcontext() as running:
+            stream = await self._opened(messages, settings, parameters)
+            if running is not None:
+                _describe(running, stream.provider_details)
+        try:
+            yield stream
+        finally:
+            with anyio.move_on_after(CLOSE_BOUND, shield=True):
+                await stream.close_stream()
+
+    async def _opened(
+        self,
+        messages: list[ModelMessage],
+        settings: ModelSettings | None,
+        parameters: ModelRequestParameters,
+    ) -> CodexStreamedResponse:
+        try:
+            request = await self._native.begin(messages, settings, parameters)
+        except CodexError as error:
+            raise model_error(self.model_name, error) from error
+        stream = CodexStreamedResponse(parameters, request, self.model_name, self.system)
+        try:
+            await stream.open()
+        except BaseException:
+            with anyio.move_on_after(CLOSE_BOUND, shield=True):
+                await stream.close_stream()
+            raise
+        return stream
+
+    async def _uses_envelope(self) -> bool:
+        """Return whether the envelope mode is in use, which the CLI's version decides if the user has not."""
+        if self._tool_mode == "envelope":
+            return True
+        try:
+            server = self._servers.here()
+            await server.connect()
+        except CodexError as error:
+            raise model_error(self.model_name, error) from error
+        if not server.legacy:
+            return False
+        if self._tool_mode == "native":
+            raise UserError("this Codex CLI cannot be given tools: use tool_mode='envelope'")
+        self._tool_mode = "envelope"
+        await self.close()
+        return True
+
+    def _span(self) -> AbstractContextManager[RunningSpan]:
+        attributes = {"gen_ai.request.model": self.model_name, "gen_ai.provider.name": self.system}
+        return span("codex_sdk.pydantic_ai.model_request", attributes)
+
+
+def _describe(running: RunningSpan, details: dict[str, Any] | None) -> None:
+    for name, value in (details or {}).items():
+        running.set(name, value)

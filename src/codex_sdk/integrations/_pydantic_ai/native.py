@@ -1,0 +1,266 @@
+"""A request by the app-server: tools are Codex's own, and a turn waits for what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+import attrs
+from pydantic_ai.exceptions import UserError
+from pydantic_ai.messages import (
+    ERROR_OUTCOMES,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    ToolReturnPart,
+)
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.settings import ModelSettings
+
+from ...exceptions import CodexError
+from ...options import ThreadOptions
+from .history import Item, content_parts, history_items, instructions_text
+from .native_server import NativeServer, NativeServers
+from .native_threads import KeptThread, RunTurns, digest
+from .native_turn import OpenTurn
+from .settings import options_for
+from .tools import ToolChoice, choose_tools
+
+__all__ = ["NativeMode", "NativeRequest", "RunTurns", "current_run"]
+
+
+_STOP_BOUND = 30.0
+"""Seconds that stopping a turn may hold up who has failed. Measured: at most some tenths."""
+
+current_run: ContextVar[RunTurns | None] = ContextVar("codex_sdk_pydantic_ai_run", default=None)
+
+
+@attrs.define(eq=False)
+class NativeRequest:
+    """One request of PydanticAI's, from the notifications of a turn.
+
+    Attributes:
+        turn: the turn.
+        server: where it runs.
+        prior: the items of the conversation up to this request.
+        setting: as in :class:`KeptThread`.
+        choice: the tools.
+        output_tools: the names of those whose call ends a run.
+        run: the run of PydanticAI that it belongs to.
+    """
+
+    turn: OpenTurn
+    server: NativeServer
+    prior: list[Item]
+    setting: str
+    choice: ToolChoice
+    output_tools: frozenset[str]
+    run: RunTurns | None
+
+    async def finish(self, response: ModelResponse) -> None:
+        """Keep the thread, to be gone on with, or give it up."""
+        names = {call.tool_name for call in response.tool_calls}
+        if self.turn.pending and names <= self.output_tools:
+            # That ends the run; should the output not be valid after all, the conversation is replayed.
+            await self.turn.stop()
+            await self.turn.read_to_the_end()
+            await self.server.forget(self.turn.thread_id)
+            return
+        history = digest([*self.prior, *history_items([response])])
+        kept = KeptThread(
+            self.turn.thread_id,
+            history,
+            self.setting,
+            self.turn if self.turn.pending else None,
+            self.run,
+        )
+        if self.run is not None and self.run.ended:
+            await self.server.discard([kept])
+        else:
+            await self.server.keep(kept)
+
+    async def abandon(self) -> None:
+        """Stop the turn: nobody reads it any more. May be called again, and from any task."""
+        await self.turn.stop()
+        await self.turn.read_to_the_end()
+        await self.server.forget(self.turn.thread_id)
+
+
+class NativeMode:
+    """Asks Codex for an answer, on a thread that knows what was said before.
+
+    That thread is found by the content of the conversation, so that histories which were edited, forked,
+    stored elsewhere or made by another model are as good as any: for these, a new thread is given the
+    conversation.
+    """
+
+    def __init__(self, servers: NativeServers, options: ThreadOptions) -> None:
+        self._servers = servers
+        self._options = options
+
+    async def begin(
+        self,
+        messages: Sequence[ModelMessage],
+        settings: ModelSettings | None,
+        parameters: ModelRequestParameters,
+    ) -> NativeRequest:
+        """Have Codex work on the answer to prepared *messages*.
+
+        Raises:
+            CodexError: Codex could not be asked.
+            UserError: something in the request cannot be done.
+        """
+        choice = _checked(choose_tools(settings, parameters))
+        server = self._servers.here()
+        await server.connect()
+        instructions = instructions_text(messages, parameters.instruction_parts)
+        options = options_for(self._options, settings, None)
+        tools = [_tool(tool) for tool in choice.tools]
+        setting = digest([tools, instructions, repr(options)])
+        *before, last = messages
+        work = _Work(server, before, last, setting)
+        turn = await work.resumed()
+        if turn is None:
+            start = {"dynamicTools": tools, "developerInstructions": instructions or None}
+            turn = await work.started(
+                options, start, _turn_params(settings, parameters, self._options)
+            )
+        return NativeRequest(
+            turn,
+            server,
+            history_items(messages),
+            setting,
+            choice,
+            frozenset(tool.name for tool in parameters.output_tools),
+            current_run.get(),
+        )
+
+
+def _checked(choice: ToolChoice) -> ToolChoice:
+    if choice.forced:
+        raise UserError(
+            "Codex cannot be forced to call a tool: use tool_choice='auto', or "
+            "CodexModel(tool_mode='envelope')"
+        )
+    return choice
+
+
+def _tool(tool: Any) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description or "",
+        "inputSchema": tool.parameters_json_schema,
+    }
+
+
+def _turn_params(
+    settings: ModelSettings | None, parameters: ModelRequestParameters, options: ThreadOptions
+) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    effort = options_for(options, settings, parameters.thinking).model_reasoning_effort
+    if effort is not None:
+        params["effort"] = effort
+    if parameters.output_mode == "native" and parameters.output_object is not None:
+        params["outputSchema"] = parameters.output_object.json_schema
+    return params
+
+
+class _Work:
+    """The way from a conversation to a turn that goes on with it."""
+
+    def __init__(
+        self,
+        server: NativeServer,
+        before: Sequence[ModelMessage],
+        last: ModelMessage,
+        setting: str,
+    ) -> None:
+        self._server = server
+        self._items = history_items(before)
+        self._new = history_items([last])
+        self._others = _items_of(
+            [part for part in last.parts if not isinstance(part, ToolReturnPart)]
+        )
+        self._results = {
+            part.tool_call_id: part for part in last.parts if isinstance(part, ToolReturnPart)
+        }
+        self._thread: KeptThread | None = None
+        if before:
+            self._thread = server.threads.take(digest(self._items), setting)
+
+    async def resumed(self) -> OpenTurn | None:
+        """Return the turn that waits for the results in the last message, having given it these."""
+        kept = self._thread
+        if kept is None or kept.turn is None:
+            # The call was made in a history that has been changed since.
+            await self._server.discard(self._server.threads.waiting_for(self._results.keys()))
+            return None
+        turn = kept.turn
+        if turn.is_over or not turn.pending <= self._results.keys():
+            self._thread = None
+            await self._server.discard([kept])
+            return None
+        try:
+            await self._resume(turn)
+        except BaseException:
+            with anyio.move_on_after(_STOP_BOUND, shield=True):
+                await self._server.discard([kept])
+            raise
+        return turn
+
+    async def _resume(self, turn: OpenTurn) -> None:
+        if content := [*_input(self._others)]:
+            await turn.steer(content)
+        for call_id in list(turn.pending):
+            part = self._results[call_id]
+            content = [_result_part(item) for item in content_parts(part.content_items(mode="str"))]
+            turn.give_result(call_id, content, ok=part.outcome not in ERROR_OUTCOMES)
+
+    async def started(
+        self, options: ThreadOptions, start: Mapping[str, Any], params: Mapping[str, Any]
+    ) -> OpenTurn:
+        """Start a turn with the last message, on the thread that holds the others, or on a new one."""
+        if self._thread is not None:
+            thread_id, items = self._thread.thread_id, []
+        else:
+            thread_id = await self._server.start_thread(options, **start)
+            items = self._items
+        try:
+            content = list(_input(self._new))
+            told = [item for item in self._new if not _is_input(item)]
+            await self._server.inject(thread_id, [*items, *told])
+            turn = OpenTurn(thread_id)
+            await turn.start(await self._server.connect(), {**params, "input": content})
+        except CodexError:
+            with anyio.move_on_after(_STOP_BOUND, shield=True):
+                await self._server.forget(thread_id)
+            raise
+        return turn
+
+
+def _items_of(parts: Sequence[Any]) -> list[Item]:
+    return history_items([ModelRequest(parts=list(parts))])
+
+
+def _is_input(item: Item) -> bool:
+    return item.get("role") == "user"
+
+
+def _input(items: Sequence[Item]) -> Iterator[dict[str, Any]]:
+    """Yield what the user says, as the input of a turn."""
+    for item in items:
+        if _is_input(item):
+            for part in item["content"]:
+                if part["type"] == "input_image":
+                    yield {"type": "image", "url": part["image_url"]}
+                else:
+                    yield {"type": "text", "text": part["text"]}
+
+
+def _result_part(part: Item) -> dict[str, Any]:
+    if part["type"] == "input_image":
+        return {"type": "inputImage", "imageUrl": part["image_url"]}
+    return {"type": "inputText", "text": part["text"]}

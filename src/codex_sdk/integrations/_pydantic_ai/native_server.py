@@ -1,0 +1,184 @@
+"""The app-server of a model, one for each event loop that the model is used in."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import anyio
+
+from ..._core.thread_params import check_echo, thread_params
+from ..._core.versions import PINNED
+from ..._host import Host, current_host
+from ..._runtime.app_server_connection import AppServerConnection
+from ...app_server import AppServerClient
+from ...exceptions import CodexError, CodexWarning
+from ...options import AppServerOptions, CodexOptions, ThreadOptions
+from .native_threads import KeptThread, KeptThreads, RunTurns
+
+__all__ = ["NativeServer", "NativeServers"]
+
+_UNLOAD_BOUND = 5.0
+"""Seconds for the server to forget a thread. Measured: some milliseconds."""
+
+
+class NativeServer:
+    """An app-server, and the threads on it that may be gone on with.
+
+    Attributes:
+        threads: these threads.
+        legacy: whether the CLI is too old to be given tools.
+    """
+
+    def __init__(self, codex: CodexOptions, *, keep: int, wait: float) -> None:
+        self.threads = KeptThreads(keep)
+        self.legacy = False
+        self._codex = codex
+        self._wait = wait
+        self._client = AppServerClient(_app_server_options(codex))
+        self._connection: AppServerConnection | None = None
+        self._janitor: anyio.CancelScope | None = None
+
+    async def connect(self) -> AppServerConnection:
+        """Return the connection, which is made if there is none.
+
+        Raises:
+            CodexError: the CLI cannot be started.
+        """
+        await self._client.start()
+        connection = self._client._connection()
+        if connection is not self._connection:  # of the old one, no thread is left
+            self.threads.remove(lambda _: True)
+            self._connection = connection
+            self.legacy = connection.legacy
+        return connection
+
+    async def start_thread(self, options: ThreadOptions, **params: Any) -> str:
+        """Start a thread, and return its id.
+
+        Raises:
+            CodexError: the server refuses, or would not run the thread as safely as asked.
+        """
+        connection = await self.connect()
+        cwd = str(await anyio.Path.cwd())
+        config = await self._client.config_read(cwd=options.working_directory or cwd)
+        asked = thread_params(
+            self._codex,
+            options,
+            version=connection.version or PINNED,
+            thread_id=None,
+            cwd=cwd,
+            config=config["config"],
+        )
+        told: Mapping[str, Any] = await connection.request(
+            asked.method, {**asked.params, "ephemeral": True, **params}
+        )
+        for warning in (*asked.warnings, *check_echo(asked, told)):
+            warnings.warn(warning, CodexWarning, stacklevel=2)
+        thread_id: str = told["thread"]["id"]
+        return thread_id
+
+    async def inject(self, thread_id: str, items: list[dict[str, Any]]) -> None:
+        """Add items to a thread's history.
+
+        Raises:
+            CodexError: the server refuses, or is gone.
+        """
+        if items:
+            connection = await self.connect()
+            params = {"threadId": thread_id, "items": items}
+            await connection.request("thread/inject_items", params)
+
+    async def keep(self, thread: KeptThread) -> None:
+        """Keep *thread*, for a while, to be gone on with."""
+        thread.deadline = anyio.current_time() + self._wait
+        surplus = self.threads.put(thread)
+        if self._janitor is None:
+            self._janitor = anyio.CancelScope()
+            current_host().spawn(self._clear_away, name="codex_sdk PydanticAI turns")
+        await self.discard(surplus)
+
+    async def _clear_away(self) -> None:
+        """Give up what nobody has gone on with in time."""
+        scope = self._janitor or anyio.CancelScope()
+        try:
+            with scope:
+                while deadlines := list(self.threads.deadlines()):
+                    await anyio.sleep_until(min(deadlines))
+                    await self.discard(self.threads.expired(anyio.current_time()))
+        finally:
+            if self._janitor is scope:
+                self._janitor = None
+
+    async def discard(self, threads: Iterable[KeptThread]) -> None:
+        """Stop the turns of threads that are not kept any more, and forget the threads."""
+        for thread in threads:
+            if thread.turn is not None:
+                await thread.turn.stop()
+            await self.forget(thread.thread_id)
+
+    async def forget(self, thread_id: str) -> None:
+        """Have the server forget a thread that is of no more use."""
+        connection = self._connection
+        if connection is None or connection.peer.failure is not None:
+            return
+        params = {"threadId": thread_id}
+        try:
+            await connection.request("thread/unsubscribe", params, timeout=_UNLOAD_BOUND)
+        except CodexError:
+            pass  # it has ended, and the thread with it
+
+    async def close(self) -> None:
+        """Stop all turns, and end the server."""
+        if self._janitor is not None:
+            self._janitor.cancel("the model was closed")
+        for thread in self.threads.remove(lambda _: True):
+            if thread.turn is not None:
+                await thread.turn.stop()
+        self._connection = None
+        await self._client.close()
+
+
+class NativeServers:
+    """The servers of one model: event loops cannot share a connection."""
+
+    def __init__(self, codex: CodexOptions, *, keep: int, wait: float) -> None:
+        self._codex = codex
+        self._keep = keep
+        self._wait = wait
+        self._servers: dict[Host, NativeServer] = {}
+
+    def here(self) -> NativeServer:
+        """Return the server of the running event loop."""
+        host = current_host()
+        for other in [other for other in self._servers if other.closed]:
+            del self._servers[other]
+        if host not in self._servers:
+            self._servers[host] = NativeServer(self._codex, keep=self._keep, wait=self._wait)
+        return self._servers[host]
+
+    async def end_run(self, run: RunTurns) -> None:
+        """Stop the turns that a run has left waiting."""
+        server = self._servers.get(current_host())
+        if server is not None:
+            mine = server.threads.remove(lambda each: each.run is run and each.turn is not None)
+            await server.discard(mine)
+
+    async def close(self) -> None:
+        """End the server of the running event loop."""
+        server = self._servers.pop(current_host(), None)
+        if server is not None:
+            await server.close()
+
+
+def _app_server_options(codex: CodexOptions) -> AppServerOptions:
+    return AppServerOptions(
+        codex_path_override=codex.codex_path_override,
+        base_url=codex.base_url,
+        api_key=codex.api_key,
+        env=codex.env,
+        config_overrides=codex.config_overrides,
+        max_line_bytes=codex.max_line_bytes,
+        experimental_api_enabled=True,  # for tools, and for what was said before
+    )

@@ -1,0 +1,107 @@
+"""The threads that may be gone on with, by what was said in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import attrs
+
+from .native_turn import OpenTurn
+
+__all__ = ["KeptThread", "KeptThreads", "RunTurns", "digest"]
+
+
+def digest(value: Any) -> str:
+    """Return a name for JSON data that no other data has."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class RunTurns:
+    """A run of PydanticAI.
+
+    Attributes:
+        ended: whether it is over, so that nothing is to be kept for it.
+    """
+
+    def __init__(self) -> None:
+        self.ended = False
+
+
+@attrs.define(eq=False)
+class KeptThread:
+    """A thread that nobody uses right now.
+
+    Attributes:
+        thread_id: the thread.
+        history: the digest of what was said in it.
+        setting: the digest of what it was started with: tools, instructions, options.
+        turn: the turn that waits for the results of tools; ``None`` where none does.
+        run: the run of PydanticAI that it belongs to.
+        deadline: when it is given up, by the clock of the event loop.
+    """
+
+    thread_id: str
+    history: str
+    setting: str
+    turn: OpenTurn | None
+    run: RunTurns | None
+    deadline: float = 0.0
+
+
+class KeptThreads:
+    """A bounded number of threads, the newest last.
+
+    Taking a thread is exclusive: who asks for the same history again, because the conversation was forked or
+    a request is repeated, does not get it.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._threads: list[KeptThread] = []
+
+    def __len__(self) -> int:
+        return len(self._threads)
+
+    def put(self, thread: KeptThread) -> list[KeptThread]:
+        """Keep *thread*; returns those that are too many now."""
+        self._threads.append(thread)
+        surplus = len(self._threads) - self._limit
+        dropped, self._threads = self._threads[: max(0, surplus)], self._threads[max(0, surplus) :]
+        return dropped
+
+    def take(self, history: str, setting: str) -> KeptThread | None:
+        """Return the thread in which exactly this was said, and keep it no longer."""
+        found = [each for each in self._threads if each.history == history]
+        found = [each for each in found if each.setting == setting]
+        if not found:
+            return None
+        self._threads.remove(found[-1])
+        return found[-1]
+
+    def remove(self, concerns: Callable[[KeptThread], bool]) -> list[KeptThread]:
+        """Keep the threads that *concerns* is true of no longer, and return them."""
+        removed = [thread for thread in self._threads if concerns(thread)]
+        self._threads = [thread for thread in self._threads if thread not in removed]
+        return removed
+
+    def waiting_for(self, call_ids: Collection[str]) -> list[KeptThread]:
+        """Remove and return the threads whose turn waits for the result of one of these calls."""
+        return self.remove(
+            lambda each: each.turn is not None and not each.turn.pending.isdisjoint(call_ids)
+        )
+
+    def expired(self, now: float) -> list[KeptThread]:
+        """Remove and return the threads that nobody has gone on with in time."""
+        return self.remove(lambda each: each.deadline <= now)
+
+    def deadlines(self) -> Iterator[float]:
+        """Yield when each thread is given up."""
+        return (thread.deadline for thread in self._threads)
+
+    def suspended(self) -> int:
+        """Return how many turns wait for the results of tools."""
+        return sum(thread.turn is not None for thread in self._threads)

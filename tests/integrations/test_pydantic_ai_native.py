@@ -1,0 +1,767 @@
+"""Codex as a PydanticAI model, with PydanticAI's tools as its own: turns that wait for their results."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from pydantic import BaseModel
+from pydantic_ai import (
+    Agent,
+    BinaryContent,
+    DeferredToolRequests,
+    DeferredToolResults,
+    ModelRetry,
+    NativeOutput,
+    PromptedOutput,
+    RunContext,
+    Tool,
+    ToolOutput,
+    UserError,
+    direct,
+)
+from pydantic_ai.capabilities import Instrumentation
+from pydantic_ai.exceptions import ModelRateLimitError, UsageLimitExceeded
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelResponse,
+    NativeToolCallPart,
+    NativeToolReturnPart,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ThinkingPart,
+    ToolCallPart,
+    ToolReturnPart,
+)
+from pydantic_ai.messages import (
+    ModelRequest as Request,
+)
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.models.instrumented import InstrumentationSettings
+from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.usage import UsageLimits
+
+from codex_sdk import ThreadOptions, Usage
+from codex_sdk.integrations.pydantic_ai_model import CodexModel
+from codex_sdk.testing import (
+    Delay,
+    FunctionCall,
+    Gate,
+    HttpReply,
+    Message,
+    ModelRequest,
+    ModelServer,
+    Reasoning,
+    Reply,
+    RunCommand,
+)
+
+from ..real_cli.test_turns import PNG
+from ..tracing import Tracing
+from .conftest import MakeCodex, Survivors, asyncio_only
+
+MakeModel = Callable[..., CodexModel]
+
+
+@pytest.fixture
+def make_model(make_codex: MakeCodex, workspace: Path, legacy: bool) -> MakeModel:
+    """Return the function that makes a model of the CLI under test, on a model server."""
+    if legacy:
+        pytest.skip("this CLI cannot be given tools")
+
+    def make(server: ModelServer, **changes: Any) -> CodexModel:
+        options = changes.pop(
+            "thread_options", ThreadOptions(model="gpt-5-codex", working_directory=workspace)
+        )
+        return CodexModel(
+            codex=make_codex(server), thread_options=options, tool_mode="native", **changes
+        )
+
+    return make
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def tool_returns(messages: list[ModelMessage]) -> list[ToolReturnPart]:
+    parts = [part for message in messages for part in message.parts]
+    return [part for part in parts if isinstance(part, ToolReturnPart)]
+
+
+@asyncio_only
+async def test_a_tool_is_called_and_the_turn_goes_on(make_model: MakeModel) -> None:
+    script = [FunctionCall("add", {"a": 19, "b": 23}), "42"]
+    async with ModelServer(script) as server, make_model(server) as model:
+        result = await Agent(model, tools=[add], instructions="Be exact.").run("19 + 23?")
+        assert result.output == "42"
+        first, second = server.requests
+    assert first.prompt == "19 + 23?"
+    assert "Be exact." in "\n".join(first.developer_texts())
+    [output] = second.function_outputs()
+    assert output.text == "42"
+    assert second.items()[: len(first.items())] == first.items()  # one turn, one thread
+    details = [m.provider_details for m in result.all_messages() if m.kind == "response"]
+    assert details[0] == details[1]
+
+
+def add_or_envelope(request: ModelRequest) -> FunctionCall | str:
+    """Do the sum by the tool, in whichever way the CLI lets it be called, and tell the result."""
+    native = "add" in request.tool_names()
+    if "42" in request.prompt or request.function_outputs():
+        return "42" if native else json.dumps({"tool_calls": [], "final": "42"})
+    arguments = {"a": 19, "b": 23}
+    if native:
+        return FunctionCall("add", arguments)
+    call = {"id": "1", "name": "add", "arguments": json.dumps(arguments)}
+    return json.dumps({"tool_calls": [call], "final": ""})
+
+
+@pytest.fixture
+def event_loop_of_run_sync() -> Iterator[None]:
+    """Make the event loop that ``run_sync`` would make, and close it, which that does not."""
+    with asyncio.Runner() as runner:
+        asyncio.set_event_loop(runner.get_loop())
+        yield
+        asyncio.set_event_loop(None)
+
+
+@pytest.mark.usefixtures("event_loop_of_run_sync")
+def test_the_example_of_the_documentation_runs(
+    codex_cli: str, monkeypatch: pytest.MonkeyPatch, blocking_model_server: Any, tmp_path: Path
+) -> None:
+    blocking_model_server.will_reply(add_or_envelope, add_or_envelope)
+    for name, value in blocking_model_server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CODEX_PATH", codex_cli)
+    monkeypatch.chdir(tmp_path)
+    model = CodexModel(
+        thread_options=ThreadOptions(
+            model="gpt-5-codex",
+            sandbox_mode="read-only",
+            skip_git_repo_check=True,
+        )
+    )
+    agent = Agent(model, tools=[Tool(add)])
+
+    result = agent.run_sync("What's 19 + 23? Use the add tool.")
+
+    assert result.output == "42"
+    assert [part.content for part in tool_returns(result.all_messages())] == [42]
+
+
+def suspended(model: CodexModel) -> int:
+    """Return how many turns wait for the results of tools."""
+    return model._servers.here().threads.suspended()
+
+
+def runs_turns(model: CodexModel) -> bool:
+    """Whether the app-server runs any turn, by what it has told."""
+    connection = model._servers.here()._connection
+    return connection is not None and connection.peer.runs_turns
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what happens in tasks that nobody waits for."""
+    with anyio.fail_after(20):  # an interruption that goes wrong may take 15
+        while not holds():  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+
+
+def thread_ids(messages: list[ModelMessage]) -> list[str]:
+    details = [m.provider_details for m in messages if isinstance(m, ModelResponse)]
+    return [each["thread_id"] for each in details if each]
+
+
+@asyncio_only
+async def test_calls_that_are_made_together_are_all_answered(make_model: MakeModel) -> None:
+    calls = [FunctionCall("add", {"a": n, "b": n}) for n in (1, 2, 3)]
+    async with ModelServer([Reply(*calls), "Done."]) as server, make_model(server) as model:
+        result = await Agent(model, tools=[add]).run("Go")
+        assert suspended(model) == 0
+    assert result.output == "Done."
+    assert sorted(output.text for output in server.requests[1].function_outputs()) == list("246")
+    assert len(set(thread_ids(result.all_messages()))) == 1
+
+
+@asyncio_only
+async def test_calls_are_made_one_at_a_time_where_that_is_asked_for(make_model: MakeModel) -> None:
+    calls = [FunctionCall("add", {"a": n, "b": n}) for n in (1, 2)]
+    async with ModelServer([Reply(*calls), "Done."]) as server, make_model(server) as model:
+        settings = {"parallel_tool_calls": False}
+        result = await Agent(model, tools=[add]).run("Go", model_settings=settings)  # type: ignore[arg-type]
+    numbers = [len(m.tool_calls) for m in result.all_messages() if isinstance(m, ModelResponse)]
+    assert numbers == [1, 1, 0]
+    assert len(server.requests) == 2
+
+
+@asyncio_only
+async def test_a_tool_may_ask_for_another_try(make_model: MakeModel) -> None:
+    def half(number: int) -> int:
+        if number % 2:
+            raise ModelRetry("an even number, please")
+        return number // 2
+
+    script = [
+        FunctionCall("half", {"number": 3}),
+        FunctionCall("half", {"number": "four"}),
+        FunctionCall("half", {"number": 4}),
+        "2",
+    ]
+    async with ModelServer(script) as server, make_model(server) as model:
+        result = await Agent(model, tools=[Tool(half, max_retries=3)]).run("Go")
+    assert result.output == "2"
+    texts = [output.text for output in server.requests[-1].function_outputs()]
+    assert "an even number, please" in texts[0]
+    assert "valid integer" in texts[1]
+    assert len(set(thread_ids(result.all_messages()))) == 1
+
+
+@asyncio_only
+async def test_an_output_validator_is_answered_on_the_same_thread(make_model: MakeModel) -> None:
+    async with ModelServer(["no", "yes"]) as server, make_model(server) as model:
+        agent = Agent(model)
+
+        @agent.output_validator
+        def check(output: str) -> str:
+            if output == "no":
+                raise ModelRetry("say yes")
+            return output
+
+        result = await agent.run("Well?")
+    assert result.output == "yes"
+    assert "say yes" in server.requests[1].prompt
+    assert len(set(thread_ids(result.all_messages()))) == 1
+
+
+class City(BaseModel):
+    name: str
+    inhabitants: int = 0
+
+
+PARIS = {"name": "Paris", "inhabitants": 2_000_000}
+
+
+@asyncio_only
+@pytest.mark.parametrize("output_type", [NativeOutput(City), City])
+async def test_native_output_is_held_to_its_schema(make_model: MakeModel, output_type: Any) -> None:
+    script = [FunctionCall("add", {"a": 1, "b": 1}), json.dumps(PARIS)]
+    async with ModelServer(script) as server, make_model(server) as model:
+        result = await Agent(model, tools=[add], output_type=output_type).run("Which city?")
+    assert result.output == City(**PARIS)
+    assert server.requests[0].output_schema["required"] == ["name", "inhabitants"]
+
+
+@asyncio_only
+async def test_prompted_output_is_in_the_instructions(make_model: MakeModel) -> None:
+    async with ModelServer([json.dumps(PARIS)]) as server, make_model(server) as model:
+        result = await Agent(model, output_type=PromptedOutput(City)).run("Which city?")
+    assert result.output == City(**PARIS)
+    assert "\n".join(server.requests[0].developer_texts()).count('"inhabitants"') == 1
+
+
+@asyncio_only
+async def test_output_by_a_tool_leaves_no_turn_and_loses_no_tokens(make_model: MakeModel) -> None:
+    reply = Reply(FunctionCall("final_result", PARIS), usage=Usage(50, 20, 9))
+    async with ModelServer([reply]) as server, make_model(server) as model:
+        result = await Agent(model, output_type=ToolOutput(City)).run("Which city?")
+        assert suspended(model) == 0
+        assert len(server.requests) == 1
+    assert result.output == City(**PARIS)
+    usage = result.usage
+    assert (usage.input_tokens, usage.cache_read_tokens, usage.output_tokens) == (50, 20, 9)
+
+
+@asyncio_only
+async def test_output_by_a_tool_can_be_asked_for_again(make_model: MakeModel) -> None:
+    script = [FunctionCall("final_result", {"name": 1}), FunctionCall("final_result", PARIS)]
+    async with ModelServer(script) as server, make_model(server) as model:
+        result = await Agent(model, output_type=ToolOutput(City)).run("Which city?")
+        assert suspended(model) == 0
+    assert result.output == City(**PARIS)
+    [output] = server.requests[1].function_outputs()
+    assert "valid string" in output.text
+
+
+def approving(model: CodexModel) -> Agent[None, str | DeferredToolRequests]:
+    agent = Agent(model, output_type=[str, DeferredToolRequests])
+
+    @agent.tool_plain(requires_approval=True)
+    def delete(path: str) -> str:
+        return f"{path} is gone"
+
+    return agent
+
+
+def approved(requests: Any) -> DeferredToolResults:
+    assert isinstance(requests, DeferredToolRequests)
+    return requests.build_results(approve_all=True)
+
+
+@asyncio_only
+async def test_an_approval_in_another_run_is_waited_for(make_model: MakeModel) -> None:
+    script = [FunctionCall("delete", {"path": "a"}), "Deleted."]
+    async with ModelServer(script) as server, make_model(server) as model:
+        first = await approving(model).run("Delete a")
+        assert suspended(model) == 1
+        stored = ModelMessagesTypeAdapter.dump_json(first.all_messages())
+        history = ModelMessagesTypeAdapter.validate_json(stored)
+        second = await approving(model).run(
+            message_history=history, deferred_tool_results=approved(first.output)
+        )
+        assert suspended(model) == 0
+    assert second.output == "Deleted."
+    assert len(set(thread_ids(second.all_messages()))) == 1
+    assert [output.text for output in server.requests[1].function_outputs()] == ["a is gone"]
+
+
+@asyncio_only
+async def test_an_approval_is_of_use_after_the_program_has_restarted(make_model: MakeModel) -> None:
+    script = [FunctionCall("delete", {"path": "a"}), "Deleted."]
+    async with ModelServer(script) as server:
+        async with make_model(server) as model:
+            first = await approving(model).run("Delete a")
+        async with make_model(server) as model:
+            second = await approving(model).run(
+                message_history=first.all_messages(), deferred_tool_results=approved(first.output)
+            )
+    assert second.output == "Deleted."
+    assert len(set(thread_ids(second.all_messages()))) == 2
+    assert [output.text for output in server.requests[1].function_outputs()] == ["a is gone"]
+    assert "Delete a" in server.requests[1].user_texts()
+
+
+@asyncio_only
+async def test_a_conversation_goes_on_with_its_thread(make_model: MakeModel) -> None:
+    async with ModelServer(["One.", "Two.", "Other two."]) as server, make_model(server) as model:
+        agent = Agent(model)
+        first = await agent.run("Count")
+        second = await agent.run("Go on", message_history=first.all_messages())
+        fork = await agent.run("Go on", message_history=first.all_messages())
+    assert (second.output, fork.output) == ("Two.", "Other two.")
+    ids = thread_ids(second.all_messages())
+    assert ids[0] == ids[1]
+    assert thread_ids(fork.all_messages())[1] != ids[1]
+    for request in server.requests[1:]:
+        assert request.assistant_texts() == ("One.",)
+        assert request.user_texts()[-2:] == ("Count", "Go on")
+
+
+@asyncio_only
+async def test_a_history_that_was_edited_is_what_counts(make_model: MakeModel) -> None:
+    async with ModelServer(["One.", "Two."]) as server, make_model(server) as model:
+        agent = Agent(model)
+        history = (await agent.run("Count")).all_messages()
+        history[1].parts[0].content = "Ten."  # type: ignore[union-attr]
+        await agent.run("Go on", message_history=history)
+    assert server.requests[1].assistant_texts() == ("Ten.",)
+
+
+@asyncio_only
+async def test_an_edited_history_stops_the_turn_that_waits(make_model: MakeModel) -> None:
+    script = [FunctionCall("delete", {"path": "a"}), "Deleted."]
+    async with ModelServer(script) as server, make_model(server) as model:
+        first = await approving(model).run("Delete a")
+        history = first.all_messages()
+        history[0].parts[0].content = "Delete b"  # type: ignore[union-attr]
+        await approving(model).run(
+            message_history=history, deferred_tool_results=approved(first.output)
+        )
+        assert suspended(model) == 0
+    assert "Delete a" not in "".join(server.requests[1].user_texts())
+
+
+@asyncio_only
+async def test_the_history_of_another_model_is_told(make_model: MakeModel) -> None:
+    def other(messages: list[ModelMessage], info: Any) -> ModelResponse:
+        if len(messages) == 1:
+            return ModelResponse([ToolCallPart("add", {"a": 1, "b": 2}, "call_x")])
+        return ModelResponse([ThinkingPart("hm"), TextPart("Three.")])
+
+    async with ModelServer(["As I said."]) as server, make_model(server) as model:
+        agent = Agent(FunctionModel(other), tools=[add])
+        first = await agent.run("1 + 2?")
+        await agent.run("Sure?", model=model, message_history=first.all_messages())
+    [request] = server.requests
+    assert [output.text for output in request.function_outputs()] == ["3"]
+    assert request.assistant_texts() == ("Three.",)
+
+
+@asyncio_only
+async def test_runs_at_the_same_time_do_not_mix(make_model: MakeModel) -> None:
+    def reply(request: ModelRequest) -> Any:
+        [number] = [text[4:] for text in request.user_texts() if text.startswith("Run ")]
+        outputs = request.function_outputs()
+        if len(outputs) < 2:
+            return FunctionCall("add", {"a": int(number), "b": len(outputs)})
+        return f"{number}: {[output.text for output in outputs]}"
+
+    results: dict[int, str] = {}
+    async with ModelServer(reply) as server, make_model(server) as model:
+        agent = Agent(model, tools=[add])
+
+        async def run(number: int) -> None:
+            results[number] = (await agent.run(f"Run {number}")).output
+
+        async with anyio.create_task_group() as group:
+            for number in range(10, 18):
+                group.start_soon(run, number)
+        assert suspended(model) == 0
+    assert results == {n: f"{n}: ['{n}', '{n + 1}']" for n in range(10, 18)}
+
+
+@asyncio_only
+async def test_a_run_inside_a_tool_has_a_turn_of_its_own(make_model: MakeModel) -> None:
+    script = {
+        "Outer": [FunctionCall("ask", {"question": "Inner"}), "Outer done."],
+        "Inner": [FunctionCall("add", {"a": 1, "b": 2}), "Inner done."],
+    }
+    async with ModelServer(script) as server, make_model(server) as model:
+        inner, outer = Agent(model, tools=[add]), Agent(model)
+
+        @outer.tool_plain
+        async def ask(question: str) -> str:
+            return (await inner.run(question)).output
+
+        result = await outer.run("Outer")
+        assert suspended(model) == 0
+    assert result.output == "Outer done."
+    assert [part.content for part in tool_returns(result.all_messages())] == ["Inner done."]
+
+
+@asyncio_only
+async def test_a_tool_that_fails_ends_the_turn(make_model: MakeModel) -> None:
+    def fail() -> str:
+        raise LookupError("no such thing")
+
+    async with ModelServer([FunctionCall("fail")]) as server, make_model(server) as model:
+        with pytest.raises(LookupError, match="no such thing"):
+            await Agent(model, tools=[fail]).run("Go")
+        assert suspended(model) == 0
+
+
+@asyncio_only
+async def test_a_limit_of_usage_ends_the_turn(make_model: MakeModel) -> None:
+    async with (
+        ModelServer([FunctionCall("add", {"a": 1, "b": 1})]) as server,
+        make_model(server) as model,
+    ):
+        with pytest.raises(UsageLimitExceeded):
+            await Agent(model, tools=[add]).run("Go", usage_limits=UsageLimits(request_limit=1))
+        assert suspended(model) == 0
+
+
+@asyncio_only
+async def test_a_run_can_be_cancelled_at_any_moment(
+    make_model: MakeModel, processes: Survivors
+) -> None:
+    async def slow(a: int) -> int:
+        await anyio.sleep(0.03)
+        return a
+
+    def reply(request: ModelRequest) -> Any:
+        if len(request.function_outputs()) % 3 == 2:
+            return Message("a ", Delay(0.02), "b ", Delay(0.02), "c")
+        return Reply(FunctionCall("slow", {"a": 1}), FunctionCall("slow", {"a": 2}))
+
+    async with ModelServer(reply) as server, make_model(server) as model:
+        agent = Agent(model, tools=[slow])
+        await agent.run("Go")
+        for number in range(50):
+            task = asyncio.ensure_future(agent.run("Go"))
+            await asyncio.sleep(number * 0.006)
+            task.cancel()
+            await asyncio.wait([task])
+        await until(lambda: suspended(model) == 0)
+        await until(lambda: not runs_turns(model))
+        assert (await agent.run("Go")).output == "a b c"
+    assert processes() == []
+
+
+async def test_requests_work_on_any_event_loop(make_model: MakeModel) -> None:
+    parameters = ModelRequestParameters(
+        function_tools=[
+            ToolDefinition(name="add", parameters_json_schema={"type": "object", "properties": {}})
+        ],
+        allow_text_output=True,
+    )
+    script = [Reply(Reasoning("Hm."), FunctionCall("add")), "Two."]
+    async with ModelServer(script) as server, make_model(server) as model:
+        prompt = Request.user_text_prompt("1 + 1?")
+        ask = partial(direct.model_request, model, model_request_parameters=parameters)
+        first = await ask([prompt])
+        assert suspended(model) == 1
+        [call] = first.tool_calls
+        assert first.finish_reason == "tool_call"
+        answer = Request([ToolReturnPart("add", "2", call.tool_call_id)])
+        second = await ask([prompt, first, answer])
+        assert suspended(model) == 0
+    assert isinstance(first.parts[0], ThinkingPart)
+    assert first.parts[0].content == "Hm."
+    assert (second.text, second.finish_reason) == ("Two.", "stop")
+    assert (first.usage.input_tokens, second.usage.input_tokens) == (0, 20)
+
+
+async def test_streams_work_on_any_event_loop(make_model: MakeModel) -> None:
+    script = [Reply(Reasoning("Hm."), Message("Two", " and", " two"))]
+    async with ModelServer(script) as server, make_model(server) as model:
+        async with direct.model_request_stream(model, [Request.user_text_prompt("Go")]) as stream:
+            events = [event async for event in stream]
+            response = stream.get()
+    starts = [event.part for event in events if isinstance(event, PartStartEvent)]
+    assert [type(part) for part in starts] == [ThinkingPart, TextPart]
+    deltas = [event.delta for event in events if isinstance(event, PartDeltaEvent)]
+    assert [d.content_delta for d in deltas if isinstance(d, TextPartDelta)] == [" and", " two"]
+    assert response.text == "Two and two"
+    assert response.state == "complete"
+    assert response.usage.input_tokens == 10
+
+
+async def test_a_stream_that_is_left_early_stops_the_turn(make_model: MakeModel) -> None:
+    gate = Gate()
+    async with ModelServer([Message("Two", gate, " and two")]) as server, make_model(server) as m:
+        async with direct.model_request_stream(m, [Request.user_text_prompt("Go")]) as stream:
+            async for _ in stream:
+                break
+        assert not runs_turns(m)
+        assert stream.get().state == "incomplete"
+
+
+@asyncio_only
+async def test_agents_can_stream_and_cancel(make_model: MakeModel) -> None:
+    script = [FunctionCall("add", {"a": 1, "b": 1}), Message("Two", Gate(), " and two")]
+    async with ModelServer(script) as server, make_model(server) as model:
+        async with Agent(model, tools=[add]).run_stream("Go") as result:
+            async for text in result.stream_text(delta=True, debounce_by=None):
+                assert text == "Two"
+                await result.cancel()
+                break
+        assert result.response.state == "interrupted"
+        assert not runs_turns(model)
+
+
+@asyncio_only
+async def test_events_of_a_run_tell_of_calls_and_texts(make_model: MakeModel) -> None:
+    script = [FunctionCall("add", {"a": 1, "b": 1}), "Two."]
+    async with ModelServer(script) as server, make_model(server) as model:
+        async with Agent(model, tools=[add]).run_stream_events("Go") as events:
+            names = [type(event).__name__ async for event in events]
+    assert names.index("FunctionToolCallEvent") < names.index("FunctionToolResultEvent")
+    assert "AgentRunResultEvent" in names
+
+
+@asyncio_only
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_another_model_takes_over(make_model: MakeModel, streamed: bool) -> None:
+    async def words(messages: Any, info: Any) -> Any:
+        yield "me instead"
+
+    other = FunctionModel(
+        lambda messages, info: ModelResponse([TextPart("me instead")]), stream_function=words
+    )
+    async with ModelServer([HttpReply(429)]) as server, make_model(server) as model:
+        agent = Agent(FallbackModel(model, other))
+        if streamed:
+            async with agent.run_stream("Go") as result:
+                assert await result.get_output() == "me instead"
+        else:
+            assert (await agent.run("Go")).output == "me instead"
+
+
+@asyncio_only
+async def test_errors_are_pydantic_ais_own(make_model: MakeModel) -> None:
+    async with ModelServer([HttpReply(429)]) as server, make_model(server) as model:
+        with pytest.raises(ModelRateLimitError):
+            await Agent(model).run("Go")
+
+
+async def test_what_codex_does_by_itself_is_in_the_response(make_model: MakeModel) -> None:
+    script = [Reply("Let me look.", RunCommand("echo hello")), "It says hello.", "Bye."]
+    async with ModelServer(script) as server, make_model(server) as model:
+        prompt = Request.user_text_prompt("Look")
+        response = await direct.model_request(model, [prompt])
+        history = ModelMessagesTypeAdapter.validate_json(
+            ModelMessagesTypeAdapter.dump_json([prompt, response])
+        )
+        again = await direct.model_request(model, [*history, Request.user_text_prompt("Thanks")])
+    [call] = [part for part in response.parts if isinstance(part, NativeToolCallPart)]
+    [result] = [part for part in response.parts if isinstance(part, NativeToolReturnPart)]
+    assert call.tool_name == result.tool_name == "command_execution"
+    assert "echo hello" in call.args_as_dict()["command"]
+    assert (result.content["aggregatedOutput"], result.content["exitCode"]) == ("hello\n", 0)
+    assert thread_ids([response]) == thread_ids([again])  # a stored history finds its thread
+
+
+@asyncio_only
+async def test_images_are_shown(make_model: MakeModel) -> None:
+    image = BinaryContent(data=PNG, media_type="image/png")
+
+    def photograph() -> BinaryContent:
+        return image
+
+    async with (
+        ModelServer([FunctionCall("photograph"), "Two dots."]) as server,
+        make_model(server) as model,
+    ):
+        await Agent(model, tools=[photograph]).run(["What is this?", image])
+    first, second = server.requests
+    assert [image.data for image in first.images()] == [PNG]
+    assert "data:image/png;base64" in json.dumps(second.items()[len(first.items()) :])
+
+
+@asyncio_only
+async def test_a_turn_that_nobody_goes_on_with_is_given_up(make_model: MakeModel) -> None:
+    script = [FunctionCall("delete", {"path": "a"}), "Deleted."]
+    async with ModelServer(script) as server, make_model(server, wait_timeout=0.2) as model:
+        first = await approving(model).run("Delete a")
+        await until(lambda: not runs_turns(model))
+        assert len(model._servers.here().threads) == 0
+        second = await approving(model).run(
+            message_history=first.all_messages(), deferred_tool_results=approved(first.output)
+        )
+    assert second.output == "Deleted."
+
+
+@asyncio_only
+async def test_no_more_threads_are_kept_than_asked_for(make_model: MakeModel) -> None:
+    script = [FunctionCall("delete", {"path": "a"})] * 3
+    async with ModelServer(script) as server, make_model(server, kept_threads=2) as model:
+        for _ in range(3):
+            await approving(model).run("Delete a")
+        assert suspended(model) == 2
+
+
+@asyncio_only
+async def test_a_server_that_dies_is_replaced(make_model: MakeModel, mark: str) -> None:
+    import psutil
+
+    async with ModelServer(["One.", "Two."]) as server, make_model(server) as model:
+        agent = Agent(model)
+        first = await agent.run("Count")
+        for process in psutil.Process().children():
+            process.kill()
+        connection = model._servers.here()._connection
+        assert connection is not None
+        await connection.peer.wait_closed()
+        second = await agent.run("Go on", message_history=first.all_messages())
+    assert second.output == "Two."
+    assert server.requests[1].assistant_texts() == ("One.",)
+
+
+def test_a_model_can_be_used_in_one_event_loop_after_another(
+    make_model: MakeModel, blocking_model_server: Any
+) -> None:
+    blocking_model_server.will_reply("One.", "Two.")
+    model = make_model(blocking_model_server)
+
+    def ask(messages: list[ModelMessage]) -> ModelResponse:
+        return asyncio.run(direct.model_request(model, messages))
+
+    prompt = Request.user_text_prompt("Count")
+    first = ask([prompt])
+    second = ask([prompt, first, Request.user_text_prompt("Go on")])
+    assert (first.text, second.text) == ("One.", "Two.")
+
+
+HOSTILE_KEYS = """
+sandbox_mode = "danger-full-access"
+approval_policy = "on-request"
+web_search = "live"
+"""
+HOSTILE_TABLES = """
+[sandbox_workspace_write]
+network_access = true
+[tools]
+web_search = true
+"""
+
+
+async def test_the_safe_defaults_win_over_the_users_configuration(
+    make_model: MakeModel, workspace: Path
+) -> None:
+    async with ModelServer([RunCommand("touch made; echo $?"), "Done."]) as server:
+        config = server.codex_home / "config.toml"
+        config.write_text(f"{HOSTILE_KEYS}\n{config.read_text()}\n{HOSTILE_TABLES}")
+        options = ThreadOptions(working_directory=workspace)
+        async with make_model(server, thread_options=options) as model:
+            response = await direct.model_request(model, [Request.user_text_prompt("Touch")])
+    assert not (workspace / "made").exists()
+    [result] = [part for part in response.parts if isinstance(part, NativeToolReturnPart)]
+    assert "cannot touch" in result.content["aggregatedOutput"]
+    assert not any("web_search" in name for name in server.requests[0].tool_names())
+
+
+@asyncio_only
+async def test_a_call_cannot_be_forced(make_model: MakeModel) -> None:
+    async with ModelServer() as server, make_model(server) as model:
+        parameters = ModelRequestParameters(
+            function_tools=[ToolDefinition(name="add")], allow_text_output=True
+        )
+        with pytest.raises(UserError, match="tool_mode='envelope'"):
+            await direct.model_request(
+                model,
+                [Request.user_text_prompt("Go")],
+                model_settings={"tool_choice": "required"},
+                model_request_parameters=parameters,
+            )
+
+
+@asyncio_only
+async def test_tools_that_change_are_told(make_model: MakeModel) -> None:
+    async def later(ctx: RunContext[None], definition: ToolDefinition) -> ToolDefinition | None:
+        return definition if ctx.run_step > 1 else None
+
+    def multiply(a: int, b: int) -> int:
+        return a * b
+
+    script = [
+        FunctionCall("add", {"a": 1, "b": 1}),
+        FunctionCall("multiply", {"a": 2, "b": 3}),
+        "6",
+    ]
+    async with ModelServer(script) as server, make_model(server) as model:
+        agent = Agent(model, tools=[add, Tool(multiply, prepare=later)])
+        assert (await agent.run("Go")).output == "6"
+        assert suspended(model) == 0
+    assert "multiply" not in server.requests[0].tool_names()
+    assert "multiply" in server.requests[1].tool_names()
+    assert [output.text for output in server.requests[2].function_outputs()] == ["2", "6"]
+
+
+@asyncio_only
+async def test_requests_are_spans_below_pydantic_ais(
+    make_model: MakeModel, tracing: Tracing
+) -> None:
+    async with ModelServer(["Hi."]) as server, make_model(server) as model:
+        settings = InstrumentationSettings(tracer_provider=tracing.provider)
+        await Agent(model, capabilities=[Instrumentation(settings)]).run("Go")
+    ours = tracing.the("codex_sdk.pydantic_ai.model_request")
+    chat = tracing.the("chat gpt-5-codex")
+    assert ours.parent is not None
+    assert chat.context is not None
+    assert ours.parent.span_id == chat.context.span_id
+    assert ours.attributes
+    assert ours.attributes["gen_ai.request.model"] == "gpt-5-codex"
+    assert ours.attributes["thread_id"]
+    assert not any("usage" in name for name in ours.attributes)  # "chat" has it
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+@pytest.mark.xfail(
+    strict=True, raises=RuntimeError, reason="PydanticAI's agents need asyncio: its issue 7112"
+)
+async def test_an_agent_runs_on_trio(make_model: MakeModel) -> None:
+    async with ModelServer(["Hi."]) as server, make_model(server) as model:
+        await Agent(model).run("Go")
