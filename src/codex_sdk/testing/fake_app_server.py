@@ -69,6 +69,8 @@ class FakeAppServer(AsyncContextManagerMixin):
 
     *script* is what the server does, in a task of its own, so that the test can be about the client::
 
+        from codex_sdk.app_server import AppServerClient
+
         async def script(server: FakeAppServer) -> None:
             await server.expect("thread/start", {"cwd": "/work"}, reply={"thread": {"id": "t-1"}})
 
