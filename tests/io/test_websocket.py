@@ -303,7 +303,9 @@ async def test_a_message_that_is_too_long_breaks_the_connection(fragments: int) 
         await server.accept()
         await server.say(TextMessage("x" * 1000))
         for number in range(fragments):
-            piece = "x" * (1001 // fragments + 1)
+            piece = "x" * (
+                1001 // fragments if number else 1001 - 1001 // fragments * (fragments - 1)
+            )
             await server.say(TextMessage(piece, message_finished=number == fragments - 1))
         close = await server.hear()
         assert isinstance(close, CloseConnection)
@@ -742,6 +744,24 @@ def test_lines_do_not_depend_on_how_the_bytes_are_cut(
     )
     assert (client.ending is not None) == close
     assert bool(replies) == (bool(messages) or close)
+
+
+@given(st.binary(min_size=1, max_size=50), st.booleans())
+def test_what_comes_after_the_end_changes_nothing(more: bytes, by_us: bool) -> None:
+    client = ClientProtocol(MIB)
+    sent = server_bytes(client.open("host", "/", []), [["a"]], close=True)
+    client.feed(sent[:-4])
+    if by_us:
+        client.close()
+    client.feed(sent[-4:])
+    client.take_replies()
+    ending = client.ending
+    assert ending is not None
+    assert not ending.broken
+    client.feed(more)
+    client.feed_end()
+    assert client.ending is ending
+    assert client.take_lines() == b"a\n"
 
 
 @given(text=st.text(min_size=1, max_size=50), data=st.data())
