@@ -53,7 +53,7 @@ from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.usage import UsageLimits
 
 from codex_sdk import ThreadOptions, Usage
-from codex_sdk.integrations.pydantic_ai_model import CodexModel
+from codex_sdk.integrations.pydantic_ai_model import CodexModel, CodexRunCleanup
 from codex_sdk.testing import (
     Delay,
     FunctionCall,
@@ -461,6 +461,36 @@ async def test_a_limit_of_usage_ends_the_turn(make_model: MakeModel) -> None:
         with pytest.raises(UsageLimitExceeded):
             await Agent(model, tools=[add]).run("Go", usage_limits=UsageLimits(request_limit=1))
         assert suspended(model) == 0
+
+
+@asyncio_only
+async def test_a_run_that_is_left_in_the_middle_can_be_cleaned_up_after(
+    make_model: MakeModel,
+) -> None:
+    script = [FunctionCall("add", {"a": 1, "b": 1})] * 2
+    async with ModelServer(script) as server, make_model(server) as model:
+        for capabilities, left in (([CodexRunCleanup(model)], 0), ([], 1)):
+            agent = Agent(model, tools=[add], capabilities=capabilities)
+            async with agent.iter("Go") as run:
+                async for node in run:
+                    if Agent.is_call_tools_node(node):
+                        break
+            assert suspended(model) == left
+        assert len(server.requests) == 2
+
+
+@asyncio_only
+async def test_cleaning_up_leaves_a_turn_that_waits_for_an_approval(make_model: MakeModel) -> None:
+    script = [FunctionCall("delete", {"path": "a"}), "Deleted."]
+    async with ModelServer(script) as server, make_model(server) as model:
+        agent = approving(model)
+        first = await agent.run("Delete a", capabilities=[CodexRunCleanup(model)])
+        assert suspended(model) == 1
+        second = await agent.run(
+            message_history=first.all_messages(), deferred_tool_results=approved(first.output)
+        )
+    assert second.output == "Deleted."
+    assert len(set(thread_ids(second.all_messages()))) == 1
 
 
 @asyncio_only

@@ -24,18 +24,20 @@ from ..codex import Codex
 from ..exceptions import CodexError
 from ..options import CodexOptions, ThreadOptions
 from ..telemetry import RunningSpan, span
+from ._pydantic_ai.cleanup import CodexRunCleanup
 from ._pydantic_ai.envelope import EnvelopeMode
 from ._pydantic_ai.errors import model_error
-from ._pydantic_ai.native import NativeMode, RunTurns, current_run
+from ._pydantic_ai.native import NativeMode, current_run
 from ._pydantic_ai.native_server import NativeServers
 from ._pydantic_ai.native_stream import CodexStreamedResponse
+from ._pydantic_ai.native_threads import RunTurns
 from ._pydantic_ai.profile import codex_profile, in_strict_mode
 from ._pydantic_ai.settings import CodexModelSettings, with_safe_defaults
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["CodexModel", "CodexModelSettings", "ToolMode"]
+__all__ = ["CodexModel", "CodexModelSettings", "CodexRunCleanup", "ToolMode"]
 
 ToolMode = Literal["native", "envelope"]
 
@@ -148,6 +150,10 @@ class CodexModel(Model):
         """End the app-server of this event loop, and with it every turn. The model can be used again."""
         await self._servers.close()
 
+    async def end_run(self, run: RunTurns) -> None:
+        """Stop the turns that *run* has left waiting; for :class:`CodexRunCleanup`."""
+        await self._servers.end_run(run)
+
     @asynccontextmanager
     async def _run_scope(self) -> AsyncGenerator[None, None]:
         """Keep no turn of a run that fails or is cancelled; PydanticAI enters this around each run."""
@@ -158,7 +164,7 @@ class CodexModel(Model):
         except BaseException:
             run.ended = True
             with anyio.move_on_after(CLOSE_BOUND, shield=True):
-                await self._servers.end_run(run)
+                await self.end_run(run)
             raise
         finally:
             with suppress(ValueError):  # it may be left in another context than it was entered in
