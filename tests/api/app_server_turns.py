@@ -23,12 +23,19 @@ class Turns:
         self.client = client
         self._numbers = count(1)
         server.on("turn/start", self._start)
-        server.on("turn/interrupt", self._interrupt)
+        server.on("turn/interrupt", self.interrupt)
 
-    def _start(self, _: Any) -> dict[str, Any]:
-        return {"turn": {"id": f"u-{next(self._numbers)}", "status": "inProgress", "items": []}}
+    async def _start(self, request: ClientRequest) -> dict[str, Any]:
+        return await self.begin(request.params["threadId"], f"u-{next(self._numbers)}")
 
-    async def _interrupt(self, request: ClientRequest) -> dict[str, Any]:
+    async def begin(self, thread_id: str, turn_id: str) -> dict[str, Any]:
+        """Tell that a turn has started, and return the answer to ``turn/start``."""
+        turn = {"id": turn_id, "status": "inProgress", "items": []}
+        await self.server.notify("turn/started", {"threadId": thread_id, "turn": turn})
+        return {"turn": turn}
+
+    async def interrupt(self, request: ClientRequest) -> dict[str, Any]:
+        """End the turn that the client asks to be interrupted."""
         await self.end(request.params["threadId"], request.params["turnId"], "interrupted")
         return {}
 

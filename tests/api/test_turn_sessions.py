@@ -16,6 +16,7 @@ from codex_sdk._runtime import app_server_turn
 from codex_sdk.app_server import AppServerClient
 from codex_sdk.app_server.approvals import ApprovalDecisions, RequestHandlers
 from codex_sdk.testing import ErrorReply, FakeAppServer
+from codex_sdk.testing.app_server_messages import ClientRequest
 
 from .app_server_turns import OTHER, THREAD, turns
 
@@ -36,7 +37,7 @@ async def test_a_session_can_be_used_without_a_block() -> None:
         methods = [notification.method async for notification in session.notifications()]
         final_turn = await session.wait()
 
-        assert methods == ["item/agentMessage/delta", "turn/completed"]
+        assert methods == ["turn/started", "item/agentMessage/delta", "turn/completed"]
         assert final_turn is not None
         assert final_turn["status"] == "completed"
         assert fake.interrupted == []
@@ -209,13 +210,14 @@ async def test_waiting_needs_no_reader_and_takes_nothing_from_a_later_one() -> N
         await fake.end(THREAD, "u-1")
         await session.wait()
 
-        first = await session.next_notification()
-        last = await session.next_notification()
+        began, text, ended = [await session.next_notification() for _ in range(3)]
 
-        assert first is not None
-        assert first.payload.delta == "text"  # type: ignore[union-attr]
-        assert last is not None
-        assert last.method == "turn/completed"
+        assert began is not None
+        assert began.method == "turn/started"
+        assert text is not None
+        assert text.payload.delta == "text"  # type: ignore[union-attr]
+        assert ended is not None
+        assert ended.method == "turn/completed"
         assert await session.next_notification() is None
         assert await session.wait() == session.final_turn
 
@@ -268,7 +270,8 @@ async def test_leaving_an_unfinished_turn_interrupts_it_and_waits_for_its_end() 
         assert fake.interrupted == [{"threadId": THREAD, "turnId": "u-1"}]
         assert session.final_turn is not None
         assert session.final_turn["status"] == "interrupted"
-        assert [note.method async for note in session.notifications()] == ["turn/completed"]
+        methods = [notification.method async for notification in session.notifications()]
+        assert methods == ["turn/started", "turn/completed"]
 
 
 async def test_an_exception_of_the_block_leaves_as_itself() -> None:
@@ -298,7 +301,7 @@ async def test_a_turn_whose_start_was_cancelled_is_interrupted_when_it_has_start
         async def answer(_: object) -> object:
             starting.set()
             await answered.wait()
-            return {"turn": {"id": "u-7"}}
+            return await fake.begin(THREAD, "u-7")
 
         fake.server.on("turn/start", answer)
         async with anyio.create_task_group() as task_group:
@@ -320,6 +323,7 @@ async def test_leaving_a_turn_that_does_not_end_is_bounded(monkeypatch: pytest.M
 
         assert session.final_turn is None
         assert await session.wait() is None
+        await session.next_notification()
         with pytest.raises(CodexError, match="left before"):
             await session.next_notification()
 
@@ -395,3 +399,19 @@ async def test_an_interrupt_that_the_server_refuses_is_an_error_while_the_turn_r
             await fake.end(THREAD, "u-1")
             await session.wait()
             await session.interrupt()
+
+
+async def test_a_turn_can_be_interrupted_before_the_server_knows_it() -> None:
+    async with turns() as fake, fake.client.turn_session(THREAD, "hi") as session:
+        refusals = [ErrorReply("no active turn to interrupt")] * 2
+
+        async def refuse_at_first(request: ClientRequest) -> object:
+            return refusals.pop() if refusals else await fake.interrupt(request)
+
+        fake.server.on("turn/interrupt", refuse_at_first)
+        await session.interrupt()
+        final = await session.wait()
+
+        assert refusals == []
+        assert final is not None
+        assert final["status"] == "interrupted"

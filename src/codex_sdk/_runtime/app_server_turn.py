@@ -30,6 +30,12 @@ _INTERRUPT_GRACE = 5.0
 _ENDED_BY_ITSELF = ("completed", "failed")
 """How turns end whose commands may run on, if the model meant them to."""
 
+_KNOWN_GRACE = 1.0
+"""Seconds for the server to know a turn that it has answered to have started. Measured: 0.01."""
+
+_NOT_KNOWN = "no active turn"
+"""What the server says of a turn that it does not know yet, or any more."""
+
 _INTERRUPT_PAUSE = 0.01
 """Seconds until a server is asked again to interrupt a turn that it does not know yet."""
 
@@ -121,11 +127,17 @@ class RunningTurn:
         Raises:
             CodexError: as ``AppServerConnection.interrupt`` does.
         """
-        try:
-            await self._connection.interrupt(self.thread_id, self.turn_id)
-        except CodexError:
-            if not self.is_over:
-                raise
+        give_up = anyio.current_time() + _KNOWN_GRACE
+        while not self.is_over:
+            try:
+                await self._connection.interrupt(self.thread_id, self.turn_id)
+            except CodexError as error:
+                unknown = _NOT_KNOWN in str(error) and anyio.current_time() < give_up
+                if not (unknown or self.is_over):
+                    raise
+                await anyio.sleep(_INTERRUPT_PAUSE)
+            else:
+                return
 
     async def start(self, params: Mapping[str, Any]) -> None:
         """Send ``turn/start``, and return when it is answered.
