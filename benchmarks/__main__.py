@@ -1,4 +1,4 @@
-"""Figures of the exec path: ``python -m benchmarks [NAME …]``; all of them by default.
+"""Figures: ``python -m benchmarks [NAME …]``; all of them by default.
 
 Every figure stands beside that of a bare counterpart from the same run, since the machine's own speed
 says nothing. CPU is that of this process; the children's is not counted.
@@ -9,13 +9,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from . import concurrent_turns, import_time, stream, turn_overhead
+from . import (
+    app_server,
+    backends,
+    concurrent_turns,
+    import_time,
+    protocol_import,
+    stream,
+    turn_overhead,
+)
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "stream": stream.main,
     "import_time": import_time.main,
     "turn_overhead": turn_overhead.main,
     "concurrent_turns": concurrent_turns.main,
+    "app_server": app_server.main,
+    "backends": backends.main,
+    "protocol_import": protocol_import.main,
 }
 
 
