@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from codex_sdk import AppServerOptions
-from codex_sdk.app_server import AppServerClient
+from codex_sdk.app_server import AppServerClient, RequestHandlers
 from codex_sdk.testing import FakeAppServer
 from codex_sdk.testing.app_server_messages import ClientRequest, ServerRequest
 
@@ -70,10 +70,14 @@ class Turns:
 
 
 @asynccontextmanager
-async def turns(version: str = "0.163.0", **options: Any) -> AsyncIterator[Turns]:
+async def turns(
+    version: str = "0.163.0", *, handlers: RequestHandlers | None = None, **options: Any
+) -> AsyncIterator[Turns]:
     """Connect a client and a server whose turns do what the test says."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(FakeAppServer(version=version))
-        client = AppServerClient(AppServerOptions(**options), connect=server.connect)
+        client = AppServerClient(
+            AppServerOptions(**options), handlers=handlers, connect=server.connect
+        )
         await stack.enter_async_context(client)
         yield Turns(server, client)

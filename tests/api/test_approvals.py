@@ -227,6 +227,28 @@ async def test_a_handler_on_an_old_cli_gets_what_that_tells() -> None:
     assert given[0].started_at_ms is None
 
 
+async def test_the_clients_handlers_answer_what_the_sessions_do_not() -> None:
+    clients = RequestHandlers(on_command_approval=lambda _: "cancel", on_request=lambda _: "accept")
+    asked = RequestHandlers(on_command_approval=lambda _: "decline", on_request=lambda _: None)
+    async with turns(handlers=clients) as fake:
+        assert await fake.ask(COMMAND, "t-3", "u-3") == {"decision": "cancel"}
+        async with fake.client.turn_session(THREAD, "hi", handlers=asked):
+            assert await ask(fake, COMMAND) == {"decision": "decline"}
+            assert await ask(fake, FILE) == {"decision": "accept"}
+
+
+async def test_a_failing_handler_of_the_clients_is_told_where_it_belongs() -> None:
+    clients = RequestHandlers(on_request=raise_mine)
+    async with turns(handlers=clients) as fake:
+        assert await fake.ask(FILE, "t-3", "u-3") == SAFE[FILE]
+        assert [str(error.__cause__) for error in fake.client.handler_errors] == ["mine"]
+        session = await fake.client.turn_session(THREAD, "hi")
+        assert await ask(fake, FILE) == SAFE[FILE]
+        assert [str(error.__cause__) for error in session.handler_errors] == ["mine"]
+        assert len(fake.client.handler_errors) == 1
+        await session.close()
+
+
 # Handlers that fail
 
 

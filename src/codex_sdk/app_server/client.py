@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -27,18 +27,19 @@ from .._core.app_server_input import (
 )
 from .._core.jsonrpc import Request
 from .._core.routing import address_of
-from .._core.server_requests import ApprovalDecisions, safe_answer
+from .._core.server_requests import ApprovalDecisions
 from .._host import current_host
 from .._io.process import end_abandoned
 from .._io.task_groups import open_task_group
+from .._runtime.answering import NOT_MINE, answered
 from .._runtime.app_server_connection import AppServerConnection, Connect, app_server_connection
 from .._runtime.hosted import Hosted, Spawn
 from .._runtime.request_desk import RequestDesk, RequestQueue, UnclaimedError
 from .._runtime.subscriptions import TurnSubscription
-from ..exceptions import AppServerClosedError, CodexAppServerError, CodexError
+from ..exceptions import AppServerClosedError, CodexError
 from ..options import AppServerClientInfo, AppServerOptions
 from ..protocol import ProtocolObject, structure_result, unstructure
-from .approvals import RequestHandlers
+from .approvals import RequestHandlers, handling
 from .messages import AppServerNotification, AppServerRequest
 from .tool_threads import ToolThreads
 from .turn_session import AppServerTurnSession, SessionHost
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 __all__ = ["AppServerClient", "Incoming"]
 
 T = TypeVar("T")
+
+_KEPT_ERRORS = 100
 
 
 class Incoming(AsyncIterator[T], Generic[T]):
@@ -109,16 +112,24 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
     """
 
     def __init__(
-        self, options: AppServerOptions | None = None, *, connect: Connect | None = None
+        self,
+        options: AppServerOptions | None = None,
+        *,
+        handlers: RequestHandlers | None = None,
+        connect: Connect | None = None,
     ) -> None:
         """Make a client; nothing is started before it is entered.
 
         Args:
             options: how the server is started or reached.
+            handlers: the functions that answer what the server asks for, where the turn session has none
+                for that, or the turn is followed by no session.
             connect: another way to a server: opens a transport for the time of a block, as
                 :class:`codex_sdk.testing.FakeAppServer` does.
         """
         self._options = options or AppServerOptions()
+        self._handlers = handlers
+        self._handler_errors: deque[CodexError] = deque(maxlen=_KEPT_ERRORS)
         self._connect = connect
         self._link: _Link | None = None
         self._hosted: Hosted[AppServerConnection] | None = None
@@ -128,6 +139,14 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
     def options(self) -> AppServerOptions:
         """The options that the client was made with."""
         return self._options
+
+    @property
+    def handler_errors(self) -> tuple[CodexError, ...]:
+        """What went wrong in the client's handlers for turns that no session follows: the last hundred.
+
+        Their requests were declined; ``__cause__`` is what they raised.
+        """
+        return tuple(self._handler_errors)
 
     def __repr__(self) -> str:
         return f"AppServerClient({self._options!r})"
@@ -190,7 +209,11 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
         ) as connection:
             link.connection = connection
             link.sessions = SessionHost(
-                connection, link.desk, self._spawn or _spawn_detached, self._spawn is not None
+                connection,
+                link.desk,
+                self._spawn or _spawn_detached,
+                self._spawn is not None,
+                self._handlers,
             )
             yield connection
 
@@ -419,17 +442,27 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
         """Have a request of the server's answered: by who follows its turn, or who takes it, or safely."""
         if turn is not None and turn.on_request is not None:
             return await turn.on_request(request)
-        try:
-            return await link.desk.answer_to(
-                request, link.requests, self._options.unclaimed_request_timeout
-            )
-        except UnclaimedError:
-            return safe_answer(request, now=int(time.time()))
-        except CodexAppServerError:
-            legacy = link.connection is not None and link.connection.legacy
-            if legacy and request.method.endswith("/requestApproval"):
-                return safe_answer(request, now=int(time.time()))
-            raise
+        connection = link.connection
+        handled = handling(
+            self._handlers,
+            lenient=connection is None or connection.lenient,
+            is_over=lambda: False,
+            on_unfinished=self._handler_errors.append,
+        )
+
+        async def from_requests(request: Request) -> Any:
+            timeout = self._options.unclaimed_request_timeout
+            try:
+                return await link.desk.answer_to(request, link.requests, timeout)
+            except UnclaimedError:
+                return NOT_MINE
+
+        return await answered(
+            request,
+            (handled, from_requests),
+            on_error=self._handler_errors.append,
+            legacy=connection is not None and connection.legacy,
+        )
 
 
 def _data(params: Mapping[str, Any] | ProtocolObject | None) -> Mapping[str, Any]:

@@ -45,6 +45,7 @@ class SessionHost:
         desk: where requests wait for the program.
         spawn: starts the task in which a turn lives.
         shielded: whether that task is told to end by :meth:`close` alone.
+        handlers: what the client has, for what a session has no handler for.
         sessions: the sessions whose turn runs.
     """
 
@@ -52,6 +53,7 @@ class SessionHost:
     desk: RequestDesk
     spawn: Spawn
     shielded: bool
+    handlers: RequestHandlers | None
     sessions: set[AppServerTurnSession] = attrs.field(factory=_none)
 
     async def close(self) -> None:
@@ -98,8 +100,8 @@ class AppServerTurnSession:
     said; none is lost.
 
     What the server asks for during the turn is answered by the approvals that were decided beforehand, by
-    the handlers, or by who takes it from :meth:`requests`; what nobody takes within
-    ``AppServerOptions.unclaimed_request_timeout`` is declined.
+    the session's handlers, by the client's, or by who takes it from :meth:`requests`; what nobody takes
+    within ``AppServerOptions.unclaimed_request_timeout`` is declined.
     """
 
     def __init__(
@@ -343,13 +345,16 @@ class AppServerTurnSession:
             except UnclaimedError:
                 return NOT_MINE
 
-        handled = handling(
-            self._handlers,
-            lenient=connection.lenient,
-            is_over=lambda: self.final_turn is not None,
-            on_unfinished=self._errors.append,
-        )
-        answerers = (deciding(self._approvals), handled, from_requests)
+        handled = [
+            handling(
+                handlers,
+                lenient=connection.lenient,
+                is_over=lambda: self.final_turn is not None,
+                on_unfinished=self._errors.append,
+            )
+            for handlers in (self._handlers, host.handlers)
+        ]
+        answerers = (deciding(self._approvals), *handled, from_requests)
 
         async def answer(request: Request) -> Any:
             return await answered(
