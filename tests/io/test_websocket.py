@@ -181,6 +181,18 @@ async def test_messages_go_over_tls(
             assert await line_of(transport) == HELLO.encode() + b"\n"
 
 
+async def test_the_end_of_a_connection_over_tls_is_none_but_an_end(
+    tls: ssl.SSLContext, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+
+    async def serve(server: ServerEnd) -> None:
+        await server.accept()
+
+    async with serving(serve, tls=tls) as url, websocket_transport(url) as transport:
+        assert "ended without the closing of a WebSocket" in await end_of(transport)
+
+
 async def test_a_certificate_that_is_not_trusted_is_refused_with_the_remedy(
     tls: ssl.SSLContext,
 ) -> None:
