@@ -22,6 +22,7 @@ ModelReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhig
 ModelPersonality = Literal["friendly", "pragmatic", "none"]
 WebSearchMode = Literal["disabled", "cached", "live"]
 UnknownEvents = Literal["error", "keep"]
+BackendName = Literal["exec", "app-server"]
 
 DEFAULT_MAX_LINE_BYTES = 64 * 1024 * 1024
 """64 MiB: twelve times the longest line seen from a CLI (5 MB of command output in one event)."""
@@ -99,6 +100,9 @@ class CodexOptions(_Options):
         unknown_events: what an event or item of an unknown type is: a :class:`CodexParseError`
             (``"error"``), or an ``UnknownEvent`` / ``UnknownItem`` (``"keep"``).
         max_line_bytes: the longest line that is accepted from the CLI.
+        backend: what runs the turns: a process of ``codex exec`` for each (``"exec"``), or one
+            ``codex app-server`` for all turns of a client's block (``"app-server"``), which takes a
+            fraction of the time for each, tells texts piece by piece, and can do more; see :class:`Codex`.
     """
 
     codex_path_override: str | None = attrs.field(default=None, converter=_optional_path)
@@ -115,6 +119,9 @@ class CodexOptions(_Options):
     )
     max_line_bytes: int = attrs.field(
         default=DEFAULT_MAX_LINE_BYTES, validator=attrs.validators.gt(0)
+    )
+    backend: BackendName = attrs.field(
+        default="exec", validator=attrs.validators.in_(("exec", "app-server"))
     )
 
 

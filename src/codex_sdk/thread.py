@@ -12,10 +12,14 @@ import anyio
 import attrs
 
 from ._core.accumulate import TurnBuilder
+from ._core.checks import encoded_prompt
 from ._core.output_schema import Output, json_output, pydantic_output, typed_output
+from ._core.thread_params import turn_input
 from ._host import loop_is_running, run_blocking
+from ._io.turn_files import checked_image
+from ._runtime.backend import Backend, TurnSource
 from ._runtime.detached import LooseIterator, Spawn
-from ._runtime.exec_turn import ExecRequest, TurnEvents, exec_turn
+from ._runtime.exec_turn import ExecRequest
 from ._runtime.limits import turn_limits
 from ._runtime.turn_slot import Tenancy, TurnSlot
 from .events import ThreadEvent, Usage
@@ -28,6 +32,8 @@ from .turn import ParsedTurn, Turn
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from .tools import ToolSet
 
     ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -85,7 +91,7 @@ class TurnStream(anyio.AsyncContextManagerMixin):
         self._input = input
         self._options = options
         self._builder = TurnBuilder(keep_items=keep_items)
-        self._source: TurnEvents | None = None
+        self._source: TurnSource | None = None
         self._unread: deque[ThreadEvent] = deque()
         self._usage_before: Usage | None = None
         self._tenancy: Tenancy | None = None
@@ -149,6 +155,8 @@ class TurnStream(anyio.AsyncContextManagerMixin):
             self._failure = error
             raise
         self._builder.add(batch)
+        if self._usage_before is None:
+            self._usage_before = self._source.usage_before
         if self._builder.finished:
             self._thread._usage = self._builder.usage
         return batch
@@ -171,7 +179,7 @@ class TurnStream(anyio.AsyncContextManagerMixin):
         with self._thread._span() as running, self._limits() as lift_limits:
             async with self._thread._slot.taken(self._thread) as self._tenancy:
                 request = self._thread._request(self._input, self._options, lift_limits)
-                async with exec_turn(request) as self._source:
+                async with self._thread._backend.turn(request, self._thread._tools) as self._source:
                     self._usage_before, self._thread._usage = self._thread._usage, None
                     try:
                         yield self
@@ -208,11 +216,15 @@ class Thread:
         options: ThreadOptions,
         *,
         spawn: Spawn,
+        backend: Backend,
         thread_id: str | None = None,
+        tools: ToolSet | None = None,
     ) -> None:
         self._codex_options = codex_options
         self._options = options
         self._spawn = spawn
+        self._backend = backend
+        self._tools = tools
         self._id = thread_id
         self._slot = TurnSlot()
         # What the thread has used so far, where that is known: all of its turns ran to their end here.
@@ -225,6 +237,86 @@ class Thread:
 
     def __repr__(self) -> str:
         return f"<Thread {self._id or '(not started)'}>"
+
+    @property
+    def name(self) -> str | None:
+        """The thread's name, if it has one; known once the thread has been used in the client's block.
+
+        Raises:
+            CodexError: the backend is ``"exec"``.
+        """
+        return self._backend.app_server("thread.name").name_of(self._id or "")
+
+    async def set_name(self, name: str) -> None:
+        """Name the thread, for people who look for it later. Needs ``backend="app-server"``.
+
+        Raises:
+            CodexError: the thread has not begun, the backend is another, or the CLI cannot do that (before
+                0.100).
+        """
+        await self._backend.app_server("thread.set_name()").ask(
+            "thread/name/set", {"threadId": self._begun(), "name": name}
+        )
+
+    async def fork(self) -> Thread:
+        """Return a new thread with the options and the history of this one. Needs ``backend="app-server"``.
+
+        Raises:
+            CodexError: the thread has not begun, the backend is another, or the server refuses.
+        """
+        server = self._backend.app_server("thread.fork()")
+        thread_id = await server.fork(self._begun(), self._options, self._tools)
+        fork = Thread(
+            self._codex_options,
+            self._options,
+            spawn=self._spawn,
+            backend=self._backend,
+            thread_id=thread_id,
+            tools=self._tools,
+        )
+        fork._usage = self._usage
+        return fork
+
+    async def steer(self, input: Input) -> None:
+        """Add to the input of the turn that runs, in the middle of it. Needs ``backend="app-server"``.
+
+        The model gets it with its next request: after the command that runs now, say.
+
+        Raises:
+            CodexError: the thread runs no turn, the backend is another, or the CLI cannot do that (before
+                0.100).
+        """
+        server = self._backend.app_server("thread.steer()")
+        prompt, images = normalize_input(input)
+        encoded_prompt(prompt)
+        added = turn_input(prompt, [checked_image(image) for image in images])
+        await server.steer(self._begun(), added)
+
+    async def interrupt(self) -> None:
+        """End the turn that runs, from another task than its reader's. Needs ``backend="app-server"``.
+
+        The turn ends with ``turn.failed``, so that ``await thread.run(…)`` raises
+        :class:`TurnFailedError`; no command of it goes on. The thread can go on.
+
+        Raises:
+            CodexError: the thread runs no turn, or the backend is another.
+        """
+        await self._backend.app_server("thread.interrupt()").interrupt(self._begun())
+
+    async def archive(self) -> None:
+        """Take the thread out of the list of threads. Needs ``backend="app-server"``.
+
+        Raises:
+            CodexError: the thread has not begun, or is archived already, or the backend is another.
+        """
+        await self._backend.app_server("thread.archive()").ask(
+            "thread/archive", {"threadId": self._begun()}
+        )
+
+    def _begun(self) -> str:
+        if self._id is None:
+            raise CodexError("the thread has not begun: run a turn first")
+        return self._id
 
     def stream(self, input: Input, turn_options: TurnOptions | None = None) -> TurnStream:
         """Return a turn to be run and read inside ``async with``; see :class:`TurnStream`."""
@@ -334,10 +426,13 @@ class Thread:
     def run_sync(self, input: Input, turn_options: TurnOptions | None = None) -> Turn:
         """Do what :meth:`run` does, from code that is not async.
 
+        With ``backend="app-server"``, each such call has a server of its own, which ends with it: to share
+        one, use the async form.
+
         Raises:
             CodexError: an event loop runs in this thread already, or as for :meth:`run`.
         """
-        return _run_blocking(partial(self.run, input, turn_options), "run")
+        return self._run_blocking(partial(self.run, input, turn_options), "run")
 
     def run_json_sync(
         self,
@@ -348,7 +443,7 @@ class Thread:
     ) -> ParsedTurn[Any]:
         """Do what :meth:`run_json` does, from code that is not async; see :meth:`run_sync`."""
         run = partial(self.run_json, input, output_schema=output_schema, turn_options=turn_options)
-        return _run_blocking(run, "run_json")
+        return self._run_blocking(run, "run_json")
 
     def run_pydantic_sync(
         self,
@@ -361,7 +456,7 @@ class Thread:
         run = partial(
             self.run_pydantic, input, output_model=output_model, turn_options=turn_options
         )
-        return _run_blocking(run, "run_pydantic")
+        return self._run_blocking(run, "run_pydantic")
 
     @overload
     def run_typed_sync(
@@ -378,7 +473,19 @@ class Thread:
     ) -> ParsedTurn[Any]:
         """Do what :meth:`run_typed` does, from code that is not async; see :meth:`run_sync`."""
         run = partial(self.run_typed, input, output_type=output_type, turn_options=turn_options)
-        return _run_blocking(run, "run_typed")
+        return self._run_blocking(run, "run_typed")
+
+    def _run_blocking(self, run: Callable[[], Coroutine[Any, Any, T]], name: str) -> T:
+        if loop_is_running():
+            raise CodexError(
+                f"{name}_sync() would block the event loop that runs in this thread: await {name}() instead"
+            )
+
+        async def run_in_block() -> T:
+            async with self._backend.opened():
+                return await run()
+
+        return run_blocking(run_in_block)
 
     async def _run_parsed(
         self, input: Input, output: Output[T], turn_options: TurnOptions | None
@@ -399,6 +506,7 @@ class Thread:
                 "model": self._options.model,
                 "sandbox_mode": self._options.sandbox_mode,
                 "working_directory": self._options.working_directory,
+                "transport": self._backend.transport,
             },
         )
 
@@ -414,11 +522,15 @@ class Thread:
             output_schema=options.output_schema,
             thread_id=self._id,
             on_thread_started=self._started,
+            on_thread_lost=self._lost,
             on_over=on_over,
         )
 
     def _started(self, thread_id: str) -> None:
         self._id = thread_id
+
+    def _lost(self) -> None:
+        self._id = None
 
 
 def _share(usage: Usage | None, before: Usage | None) -> Usage | None:
@@ -429,11 +541,3 @@ def _share(usage: Usage | None, before: Usage | None) -> Usage | None:
         *(now - then for now, then in zip(attrs.astuple(usage), attrs.astuple(before), strict=True))
     )
     return share if min(attrs.astuple(share)) >= 0 else None
-
-
-def _run_blocking(run: Callable[[], Coroutine[Any, Any, T]], name: str) -> T:
-    if loop_is_running():
-        raise CodexError(
-            f"{name}_sync() would block the event loop that runs in this thread: await {name}() instead"
-        )
-    return run_blocking(run)

@@ -25,7 +25,14 @@ def emit(*events):
         sys.stdout.write(json.dumps(event) + "\\n")
     sys.stdout.flush()
 
-def started(thread_id=THREAD_ID):
+def store(thread_id):
+    folder = os.path.join(os.environ["CODEX_HOME"], "sessions", "2026", "01", "02")
+    os.makedirs(folder, exist_ok=True)
+    open(os.path.join(folder, f"rollout-2026-01-02T03-04-05-{thread_id}.jsonl"), "w").close()
+
+def started(thread_id=THREAD_ID, stored=True):
+    if stored and "CODEX_HOME" in os.environ:
+        store(thread_id)
     emit({"type": "thread.started", "thread_id": thread_id}, {"type": "turn.started"})
 
 def message(text, number=0):
@@ -59,8 +66,11 @@ def stand_in(tmp_path: Path) -> Callable[[str], str]:
 
 
 @pytest.fixture
-def codex_like(stand_in: Callable[[str], str]) -> MakeCodex:
+def codex_like(
+    stand_in: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> MakeCodex:
     """Make a client whose CLI is a stand-in."""
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path / "codex home"))
 
     def make(script: str, **options: object) -> Codex:
         return Codex(CodexOptions(codex_path_override=stand_in(script), **options))  # type: ignore[arg-type]

@@ -284,6 +284,26 @@ async def test_a_stopped_thread_can_go_on(codex_like: MakeCodex) -> None:
     assert (await thread.run("go on")).final_response == f"resumed {thread.id}"
 
 
+async def test_a_thread_that_was_stopped_before_it_was_stored_begins_anew(
+    codex_like: MakeCodex,
+) -> None:
+    """0.169.0 tells the id of a thread a moment before it can be resumed."""
+    thread = codex_like(
+        """
+        started(stored=False)
+        if sys.stdin.read() == "hi":
+            time.sleep(600)
+        message(" ".join(sys.argv)); completed()
+        """
+    ).start_thread()
+    async with thread.stream("hi") as stream:
+        await anext(stream)
+        assert thread.id is not None
+    assert thread.id is None
+    assert "resume" not in (await thread.run("go on")).final_response
+    assert thread.id is not None
+
+
 async def test_a_loose_iterator_that_is_never_read_spawns_nothing(
     codex_like: MakeCodex, tmp_path: Path
 ) -> None:

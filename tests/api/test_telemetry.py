@@ -111,7 +111,7 @@ class TestSpans:
             "sandbox_mode": "read-only",
             "working_directory": str(tmp_path),
         }
-        assert dict(turn.attributes or {}) == described
+        assert dict(turn.attributes or {}) == {**described, "transport": "exec"}
         assert dict(process.attributes or {}) == {**described, "approval_policy": "never"}
         assert [name for name, _ in tracing.started] == ["caller", TURN, EXEC]
 
@@ -120,11 +120,12 @@ class TestSpans:
     ) -> None:
         thread = codex_like(HELLO).start_thread()
         await thread.run("hi")
-        assert tracing.started == [(TURN, {}), (EXEC, {})]
-        assert dict(tracing.the(TURN).attributes or {}) == {"thread_id": THREAD_ID}
+        by = {"transport": "exec"}
+        assert tracing.started == [(TURN, by), (EXEC, {})]
+        assert dict(tracing.the(TURN).attributes or {}) == {"thread_id": THREAD_ID, **by}
         await thread.run("again")
         again = {"thread_id": THREAD_ID}
-        assert tracing.started[2:] == [(TURN, again), (EXEC, again)]
+        assert tracing.started[2:] == [(TURN, {**again, **by}), (EXEC, again)]
 
     async def test_a_turn_that_does_not_start_is_a_span_without_a_process(
         self, codex_like: MakeCodex, tracing: Tracing

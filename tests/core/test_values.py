@@ -95,6 +95,7 @@ FIELDS: dict[type, dict[str, Any]] = {
         "config_overrides": None,
         "unknown_events": "error",
         "max_line_bytes": 64 * 1024 * 1024,
+        "backend": "exec",
     },
     options.ThreadOptions: dict.fromkeys(
         [
@@ -162,6 +163,7 @@ LITERALS = {
     "options.ModelPersonality": "friendly pragmatic none",
     "options.WebSearchMode": "disabled cached live",
     "options.UnknownEvents": "error keep",
+    "options.BackendName": "exec app-server",
 }
 
 unknown_events = st.builds(
@@ -364,6 +366,7 @@ class TestSecrets:
             "env": {},
             "unknown_events": "error",
             "max_line_bytes": 64 * 1024 * 1024,
+            "backend": "exec",
         }
 
 

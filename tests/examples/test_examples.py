@@ -5,12 +5,21 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from codex_sdk import Usage
-from codex_sdk.testing import HttpReply, Message, ModelRequest, Reasoning, Reply, RunCommand
+from codex_sdk.testing import (
+    FunctionCall,
+    HttpReply,
+    Message,
+    ModelRequest,
+    Reasoning,
+    Reply,
+    RunCommand,
+)
 
 from .workplace import EXAMPLES, Workplace
 
@@ -263,3 +272,54 @@ def test_cancel_and_resume_stops_the_command_and_goes_on(workplace: Workplace) -
         "README.md",
         "hello.py",
     ]
+
+
+def test_python_tools_lets_the_model_call_functions(workplace: Workplace) -> None:
+    orders = [FunctionCall("find_order", {"number": number}) for number in ("A-17", "A-18")]
+    ship = FunctionCall("ship_order", {"number": "A-17", "express": True})
+    workplace.model.will_reply(Reply(*orders), ship, "Shipped one.")
+
+    if is_legacy(workplace):
+        result = workplace.try_to_run(EXAMPLES / "python_tools.py")
+        assert re.match("CodexError: .*0.80.0, cannot call functions", result.stderr)
+        return
+    assert workplace.run_example("python_tools") == ("Shipping A-17 by express.\nShipped one.\n")
+    outputs = workplace.model.requests[-1].function_outputs()
+    assert [output.text for output in outputs] == [
+        '{"item":"kettle","shipped":false}',
+        '{"item":"lamp","shipped":true}',
+        "shipped",
+    ]
+
+
+def is_legacy(workplace: Workplace) -> bool:
+    """Say whether the CLI is of the generation of 0.80."""
+    command = [workplace.environ["CODEX_PATH"], "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.split()[-1].startswith("0.80.")
+
+
+def test_steer_and_interrupt_changes_the_course_of_a_turn(workplace: Workplace) -> None:
+    workplace.model.will_reply(
+        RunCommand("sleep 0.3"),
+        Message("A ", "cat."),
+        RunCommand("sleep 600", timeout=600),
+        "To name an animal.",
+    )
+
+    if is_legacy(workplace):
+        result = workplace.try_to_run(EXAMPLES / "steer_and_interrupt.py")
+        assert "turn/steer" in result.stderr
+        assert "does not have this method" in result.stderr
+        return
+    printed = workplace.run_example("steer_and_interrupt")
+
+    command, answer, other_command, ended, recalled = printed.splitlines()
+    assert re.match(r"\$ .*sleep 0\.3", command)
+    assert answer == "A cat."
+    assert re.match(r"\$ .*sleep 600", other_command)
+    assert ended == "The turn has ended: the turn was interrupted"
+    assert recalled == "To name an animal."
+    steered, _, last = workplace.model.requests[1:]
+    assert "Name an animal instead." in steered.user_texts()
+    assert last.prompt == "What did I ask you to do?"

@@ -5,16 +5,31 @@ A thread is a file ``sessions/YYYY/MM/DD/rollout-<time>-<thread id>.jsonl``; res
 
 from __future__ import annotations
 
+import glob
 import json
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from ..exceptions import CodexError
 
-__all__ = ["last_thread_id"]
+__all__ = ["codex_home", "is_stored", "last_thread_id"]
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def codex_home(environment: Mapping[str, str]) -> Path:
+    """Return the home directory of a CLI that runs in *environment*."""
+    user = (environment.get("HOME") if os.name == "posix" else None) or "~"
+    return Path(environment.get("CODEX_HOME") or Path(user, ".codex")).expanduser()
+
+
+def is_stored(thread_id: str, home: Path) -> bool:
+    """Return whether there is a session file of a thread, compressed or not."""
+    name = f"rollout-*-{glob.escape(thread_id)}.jsonl*"
+    return any(home.glob(f"sessions/*/*/*/{name}"))
 
 
 def last_thread_id(codex_home: Path) -> str:

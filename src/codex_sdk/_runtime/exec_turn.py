@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Union
 from uuid import UUID
@@ -21,6 +21,7 @@ import attrs
 from anyio.lowlevel import checkpoint
 
 from .._core.arguments import exec_arguments, needs_version
+from .._core.checks import encoded_prompt
 from .._core.decoding import EventDecoder
 from .._core.environment import child_environment
 from .._core.framing import LineFramer
@@ -29,9 +30,16 @@ from .._core.versions import PINNED, CliVersion, parse_cli_version
 from .._io.locate import CodexBinary, find_codex
 from .._io.process import ChildProcess, new_marker, owned_process
 from .._io.sandbox_litter import removing_sandbox_litter
+from .._io.sessions import codex_home, is_stored
 from .._io.turn_files import TurnFiles, turn_files
 from .._io.version import probe_cli_version
-from ..events import ThreadEvent, ThreadStartedEvent, TurnCompletedEvent, TurnFailedEvent
+from ..events import (
+    ThreadEvent,
+    ThreadStartedEvent,
+    TurnCompletedEvent,
+    TurnFailedEvent,
+    Usage,
+)
 from ..exceptions import (
     CodexCLIError,
     CodexError,
@@ -43,7 +51,7 @@ from ..options import CodexOptions, ThreadOptions
 from ..telemetry import RunningSpan, in_current_trace, span
 from .channel import Channel, producing
 
-__all__ = ["ExecRequest", "TurnEvents", "exec_turn"]
+__all__ = ["ExecRequest", "TurnEvents", "exec_turn", "same_thread"]
 
 _EXIT_GRACE = 10.0
 """Seconds that a CLI has to exit after its last event: current ones flush their history in about 0.2 s,
@@ -67,11 +75,18 @@ class ExecRequest:
     output_schema: Mapping[str, Any] | None = None
     thread_id: str | None = None
     on_thread_started: Callable[[str], None]
+    on_thread_lost: Callable[[], None]
     on_over: Callable[[], None]
 
 
 class TurnEvents:
-    """The events of a running turn, in batches."""
+    """The events of a running turn, in batches.
+
+    Attributes:
+        usage_before: what the thread had used before the turn: ``codex exec`` does not tell.
+    """
+
+    usage_before: Usage | None = None
 
     def __init__(self, batches: Channel[Batch]) -> None:
         self._batches = batches
@@ -98,7 +113,7 @@ async def exec_turn(request: ExecRequest) -> AsyncGenerator[TurnEvents, None]:
     Raises:
         CodexError: the options are refused, or the CLI cannot be started. Nothing runs then.
     """
-    prompt = _encoded(request.prompt)
+    prompt = encoded_prompt(request.prompt)
     await checkpoint()  # whoever is cancelled already starts nothing
     with (
         _exec_span(request) as running,
@@ -106,13 +121,40 @@ async def exec_turn(request: ExecRequest) -> AsyncGenerator[TurnEvents, None]:
     ):
         cli = _Cli.found(request.codex)
         command = [cli.binary.path, *await _arguments(request, cli, files)]
-        with removing_sandbox_litter(_sandbox_roots(request.thread), cli.environment):
+        with (
+            removing_sandbox_litter(_sandbox_roots(request.thread), cli.environment),
+            _noticing_lost_thread(request, cli) as noted,
+        ):
             async with owned_process(command, env=cli.environment, input=prompt) as process:
-                turn = _ExecTurn(request, process, cli, running)
+                turn = _ExecTurn(noted, process, cli, running)
                 async with producing(turn.pump, capacity=_CAPACITY) as batches:
                     yield TurnEvents(batches)
                     if turn.is_over:  # its process writes the history and calls `notify` now
                         await turn.process_exit()
+
+
+@contextmanager
+def _noticing_lost_thread(request: ExecRequest, cli: _Cli) -> Generator[ExecRequest, None, None]:
+    """Tell after the block if a turn that was cut short left nothing to resume of the thread that it began.
+
+    A CLI that is stopped early may have told the id of a thread that it has not stored: seen on 0.169.0.
+    """
+    unsure: list[str] = []
+
+    def started(thread_id: str) -> None:
+        unsure.append(thread_id)
+        request.on_thread_started(thread_id)
+
+    def over() -> None:
+        unsure.clear()
+        request.on_over()
+
+    try:
+        yield attrs.evolve(request, on_thread_started=started, on_over=over)
+    finally:
+        new = unsure[-1] if unsure and request.thread_id is None else None
+        if new is not None and not is_stored(new, codex_home(cli.environment)):
+            request.on_thread_lost()
 
 
 def _sandbox_roots(options: ThreadOptions) -> Sequence[str]:
@@ -159,18 +201,6 @@ async def _arguments(request: ExecRequest, cli: _Cli, files: TurnFiles) -> Seque
     for text in spelled.warnings:
         warnings.warn(text, CodexWarning, stacklevel=2)
     return spelled.arguments
-
-
-def _encoded(prompt: str) -> bytes:
-    if not prompt.strip():
-        raise CodexError("the prompt is empty: the Codex CLI takes no turn without a text")
-    try:
-        return prompt.encode()
-    except UnicodeEncodeError as error:
-        raise CodexError(
-            f"the prompt holds a lone surrogate at position {error.start}, which is no text that can "
-            "be encoded; decode its source with errors='replace'"
-        ) from error
 
 
 @attrs.frozen
@@ -291,7 +321,7 @@ class _ExecTurn:
 
     def _check_thread(self, thread_id: str) -> None:
         requested = self._request.thread_id
-        if requested is not None and not _same_thread(requested, thread_id):
+        if requested is not None and not same_thread(requested, thread_id):
             raise ThreadMismatchError(requested, thread_id)
         self._span.set("thread_id", thread_id)
         self._started = True
@@ -359,7 +389,8 @@ _REMEDIES = {
 _MILESTONES = frozenset({ThreadStartedEvent, TurnCompletedEvent, TurnFailedEvent})
 
 
-def _same_thread(requested: str, actual: str) -> bool:
+def same_thread(requested: str, actual: str) -> bool:
+    """Whether two texts are the id of one thread."""
     try:
         return UUID(requested) == UUID(actual)
     except ValueError:
