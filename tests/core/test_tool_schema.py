@@ -20,7 +20,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from typing_extensions import Doc, Required, TypedDict
+from typing_extensions import Doc, Required, TypeAliasType, TypedDict
 
 from codex_sdk._core.tool_schema import Signature, signature_of
 from codex_sdk._core.tool_schema.wording import in_words
@@ -202,6 +202,7 @@ def test_a_mapping_with_strings_for_keys_is_an_object_and_any_other_an_array_of_
     assert "Expected `object`" in failure(dict[str, int], [])
     assert read(dict[int, str], [{"key": 1, "value": "one"}]) == {1: "one"}
     assert read(dict[Colour, int], [{"key": "red", "value": 1}]) == {Colour.RED: 1}
+    assert read(dict[Path, int], [{"key": "a", "value": 1}]) == {Path("a"): 1}
 
 
 @pytest.mark.parametrize("hint", [Any, object])
@@ -221,6 +222,14 @@ def test_a_union_whose_members_could_be_confused_is_told_apart_by_names() -> Non
     assert read(union, None) is None
     assert [*sent(union)["anyOf"][1]["properties"]] == ["Dog"]
     assert read(Union[str, list[str]], ["a"]) == ["a"]
+    assert sent(Union[dict[str, int], dict[str, str]]) == {
+        "anyOf": [sent(dict[str, int]), sent(dict[str, str])]
+    }
+    dated = {"dict_str_date": {"a": "2030-01-02"}}
+    assert read(Union[dict[str, dt.date], dict[str, str]], dated) == {"a": dt.date(2030, 1, 2)}
+    positive = Annotated[float, pydantic.Field(ge=0)]
+    assert [*sent(Union[positive, int])["anyOf"][0]["properties"]] == ["float"]
+    assert [*sent(Union[positive, str])["anyOf"][0]] == ["type", "description"]
 
 
 def test_descriptions_come_from_annotations_of_every_kind() -> None:
@@ -307,6 +316,11 @@ def test_a_default_that_is_no_json_is_not_told() -> None:
     assert taking(Path, Path()).schema["properties"]["it"] == {"type": "string"}
     assert "description" not in taking(Optional[str], None).schema["properties"]["it"]
     assert taking(Colour, Colour.RED).schema["properties"]["it"] == {"$ref": "#/$defs/Colour"}
+
+
+def test_a_default_of_a_type_with_a_definition_is_not_told() -> None:
+    alias = TypeAliasType("Alias", str)
+    assert taking(alias, "x").schema["properties"]["it"] == {"$ref": "#/$defs/Alias"}
 
 
 def test_what_codex_takes_as_it_is_stays_and_the_rest_becomes_words() -> None:

@@ -71,7 +71,7 @@ class ArgumentTypes(_Types):
         if not arguments:
             arguments = (str, Any)
         key = self.shape(arguments[0], where)
-        if key.is_named or key.schema(Definitions(key)) != _STRING or not key.is_verbatim(set()):
+        if key.schema(Definitions(key)) != _STRING or not key.is_verbatim(set()):
             return super()._mapping(hint, arguments, where, metadata)
         members = Members(name_of(hint), self.shape(arguments[1], where))
         return _annotated(members, where, metadata)

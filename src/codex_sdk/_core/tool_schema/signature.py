@@ -142,12 +142,10 @@ def _hints(function: Callable[..., Any], name: str, keys: list[str]) -> dict[str
 
 
 def underlying(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function with the annotations and the docstring: under partials, methods and wrappers."""
+    """Return the function with the annotations and the docstring: under partials and wrappers."""
     while True:
         if isinstance(function, functools.partial):
             function = function.func
-        elif inspect.ismethod(function):
-            function = function.__func__
         elif (wrapped := getattr(function, "__wrapped__", None)) is not None:
             function = wrapped
         elif inspect.isroutine(function) or isinstance(function, type):
