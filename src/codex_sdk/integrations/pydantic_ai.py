@@ -16,8 +16,10 @@ from ..telemetry import span
 from ..thread import Thread
 from ..turn import Turn
 from ._item_summaries import summarize_items
+from ._pydantic_ai.item_event import CodexItemEvent
+from ._pydantic_ai.toolset import CodexToolset
 
-__all__ = ["CodexHandoff", "codex_handoff_tool"]
+__all__ = ["CodexHandoff", "CodexItemEvent", "CodexToolset", "codex_handoff_tool"]
 
 DEFAULT_NAME = "codex_handoff"
 DEFAULT_DESCRIPTION = (

@@ -18,6 +18,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
 
 from ...exceptions import CodexError
 from ...options import ThreadOptions
@@ -28,7 +29,7 @@ from .native_turn import OpenTurn
 from .settings import options_for
 from .tools import ToolChoice, choose_tools
 
-__all__ = ["NativeMode", "NativeRequest", "RunTurns", "current_run"]
+__all__ = ["NativeMode", "NativeRequest", "current_run", "dynamic_tool", "result_part"]
 
 
 _STOP_BOUND = 30.0
@@ -117,13 +118,17 @@ class NativeMode:
         await server.connect()
         instructions = instructions_text(messages, parameters.instruction_parts)
         options = options_for(self._options, settings, None)
-        tools = [_tool(tool) for tool in choice.tools]
+        tools = [dynamic_tool(tool) for tool in choice.tools]
         setting = digest([tools, instructions, repr(options)])
         *before, last = messages
         work = _Work(server, before, last, setting)
         turn = await work.resumed()
         if turn is None:
-            start = {"dynamicTools": tools, "developerInstructions": instructions or None}
+            start = {
+                "ephemeral": True,
+                "dynamicTools": tools,
+                "developerInstructions": instructions or None,
+            }
             turn = await work.started(
                 options, start, _turn_params(settings, parameters, self._options)
             )
@@ -147,7 +152,8 @@ def _checked(choice: ToolChoice) -> ToolChoice:
     return choice
 
 
-def _tool(tool: Any) -> dict[str, Any]:
+def dynamic_tool(tool: ToolDefinition) -> dict[str, Any]:
+    """Return how the app-server is told of a tool."""
     return {
         "type": "function",
         "name": tool.name,
@@ -216,7 +222,7 @@ class _Work:
             await turn.steer(content)
         for call_id in list(turn.pending):
             part = self._results[call_id]
-            content = [_result_part(item) for item in content_parts(part.content_items(mode="str"))]
+            content = [result_part(item) for item in content_parts(part.content_items(mode="str"))]
             turn.give_result(call_id, content, ok=part.outcome not in ERROR_OUTCOMES)
 
     async def started(
@@ -260,7 +266,8 @@ def _input(items: Sequence[Item]) -> Iterator[dict[str, Any]]:
                     yield {"type": "text", "text": part["text"]}
 
 
-def _result_part(part: Item) -> dict[str, Any]:
+def result_part(part: Item) -> dict[str, Any]:
+    """Return a part of what a tool gave back, as the app-server takes it."""
     if part["type"] == "input_image":
         return {"type": "inputImage", "imageUrl": part["image_url"]}
     return {"type": "inputText", "text": part["text"]}

@@ -54,8 +54,10 @@ class NativeServer:
             self.legacy = connection.legacy
         return connection
 
-    async def start_thread(self, options: ThreadOptions, **params: Any) -> str:
-        """Start a thread, and return its id.
+    async def start_thread(
+        self, options: ThreadOptions, *, thread_id: str | None = None, **params: Any
+    ) -> str:
+        """Start a thread, or load the stored one of *thread_id*, and return its id.
 
         Raises:
             CodexError: the server refuses, or would not run the thread as safely as asked.
@@ -67,17 +69,14 @@ class NativeServer:
             self._codex,
             options,
             version=connection.version or PINNED,
-            thread_id=None,
+            thread_id=thread_id,
             cwd=cwd,
             config=config["config"],
         )
-        told: Mapping[str, Any] = await connection.request(
-            asked.method, {**asked.params, "ephemeral": True, **params}
-        )
+        told: Mapping[str, Any] = await connection.request(asked.method, {**asked.params, **params})
         for warning in (*asked.warnings, *check_echo(asked, told)):
             warnings.warn(warning, CodexWarning, stacklevel=2)
-        thread_id: str = told["thread"]["id"]
-        return thread_id
+        return str(told["thread"]["id"])
 
     async def inject(self, thread_id: str, items: list[dict[str, Any]]) -> None:
         """Add items to a thread's history.
