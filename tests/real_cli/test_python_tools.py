@@ -16,13 +16,21 @@ import attrs
 import pytest
 from msgspec import Meta
 
-from codex_sdk import AppServerOptions, CodexError
+from codex_sdk import (
+    AbortController,
+    AppServerOptions,
+    CodexAbortError,
+    CodexError,
+    ThreadOptions,
+    TurnOptions,
+)
 from codex_sdk._core.versions import PINNED
 from codex_sdk.app_server.client import AppServerClient
-from codex_sdk.testing import FunctionCall, ModelServer, Reply
+from codex_sdk.testing import BlockingModelServer, FunctionCall, ModelServer, Reply
 from codex_sdk.tools import Tool, ToolImage, ToolSet, tool
 
 from .. import survivors
+from .conftest import MakeCodex
 
 TIME_LIMIT = 40
 Connect = Callable[..., AbstractAsyncContextManager[AppServerClient]]
@@ -427,3 +435,62 @@ async def test_a_cli_that_would_ignore_them_is_given_no_tools(
             return
         with pytest.raises(CodexError, match=r"0\.80\.0, cannot call functions"):
             await started(client, workspace, [now])
+
+
+async def test_a_thread_of_codex_calls_functions_and_so_does_the_same_one_resumed(
+    connect: Connect, make_codex: MakeCodex, options: ThreadOptions
+) -> None:
+    calls = []
+
+    @tool
+    async def note(text: str) -> str:
+        calls.append(text)
+        return f"noted {text}"
+
+    def call(text: str) -> FunctionCall:
+        return FunctionCall("note", {"text": text})
+
+    async with ModelServer([call("a"), "A.", call("b"), "B."]) as server:
+        async with make_codex(server, backend="app-server") as codex:
+            thread = codex.start_thread(options, tools=[note])
+            assert (await thread.run("first")).final_response == "A."
+        async with make_codex(server, backend="app-server") as codex:
+            resumed = codex.resume_thread(thread.id or "", options, tools=[note])
+            assert (await resumed.run("second")).final_response == "B."
+        assert calls == ["a", "b"]
+        assert [*outputs(server).values()] == ["noted a", "noted b"]
+
+
+async def test_an_aborted_turn_of_a_thread_cancels_its_function(
+    connect: Connect, make_codex: MakeCodex, options: ThreadOptions
+) -> None:
+    controller, cancelled = AbortController(), anyio.Event()
+
+    @tool
+    async def wait() -> None:
+        controller.abort("enough")
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.set()
+
+    async with ModelServer([FunctionCall("wait"), "Next."]) as server:
+        async with make_codex(server, backend="app-server") as codex:
+            thread = codex.start_thread(options, tools=[wait])
+            with pytest.raises(CodexAbortError):
+                await thread.run("go", TurnOptions(signal=controller.signal))
+            await cancelled.wait()
+            assert (await thread.run("go on")).final_response == "Next."
+
+
+def test_codex_exec_has_no_functions_to_call(make_codex: MakeCodex) -> None:
+    @tool
+    def now() -> float:
+        return time.time()
+
+    with BlockingModelServer() as server:
+        codex = make_codex(server)
+        with pytest.raises(CodexError, match='backend="app-server"'):
+            codex.start_thread(tools=[now])
+        with pytest.raises(CodexError, match='backend="app-server"'):
+            codex.resume_thread("01a2b3c4-0000-7000-8000-000000000001", tools=[now])
