@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import anyio
 import pytest
 
@@ -272,6 +275,34 @@ async def test_leaving_an_unfinished_turn_interrupts_it_and_waits_for_its_end() 
         assert session.final_turn["status"] == "interrupted"
         methods = [notification.method async for notification in session.notifications()]
         assert methods == ["turn/started", "turn/completed"]
+
+
+async def test_leaving_waits_for_a_turn_that_ends_after_the_interrupt_is_answered() -> None:
+    async with turns() as fake:
+        asked = anyio.Event()
+        fake.server.on("turn/interrupt", lambda _: asked.set() or {})
+        async with anyio.create_task_group() as task_group:
+            session = await fake.client.turn_session(THREAD, "hi")
+            task_group.start_soon(session.close)
+            await asked.wait()
+            await anyio.wait_all_tasks_blocked()
+            await fake.end(THREAD, "u-1", "interrupted")
+
+        assert session.final_turn is not None
+        assert session.final_turn["status"] == "interrupted"
+
+
+async def test_nothing_keeps_a_session_that_has_ended_and_is_let_go() -> None:
+    async with turns() as fake:
+        session = await fake.client.turn_session(THREAD, "hi")
+        await fake.end(THREAD, "u-1")
+        await session.wait()
+        await anyio.wait_all_tasks_blocked()
+        gone = weakref.ref(session)
+        del session
+        gc.collect()
+
+        assert gone() is None
 
 
 async def test_an_exception_of_the_block_leaves_as_itself() -> None:
