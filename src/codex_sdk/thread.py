@@ -226,6 +226,8 @@ class Thread:
         self._backend = backend
         self._tools = tools
         self._id = thread_id
+        # Whether Codex has kept nothing of it: its next turn begins it anew.
+        self._is_lost = False
         self._slot = TurnSlot()
         # What the thread has used so far, where that is known: all of its turns ran to their end here.
         self._usage = Usage(0, 0, 0) if thread_id is None else None
@@ -520,7 +522,7 @@ class Thread:
             prompt=prompt,
             images=images,
             output_schema=options.output_schema,
-            thread_id=self._id,
+            thread_id=None if self._is_lost else self._id,
             on_thread_started=self._started,
             on_thread_lost=self._lost,
             on_over=on_over,
@@ -528,9 +530,10 @@ class Thread:
 
     def _started(self, thread_id: str) -> None:
         self._id = thread_id
+        self._is_lost = False
 
     def _lost(self) -> None:
-        self._id = None
+        self._is_lost = True
 
 
 def _share(usage: Usage | None, before: Usage | None) -> Usage | None:

@@ -290,18 +290,18 @@ async def test_a_thread_that_was_stopped_before_it_was_stored_begins_anew(
     """0.169.0 tells the id of a thread a moment before it can be resumed."""
     thread = codex_like(
         """
-        started(stored=False)
-        if sys.stdin.read() == "hi":
+        prompt = sys.stdin.read()
+        started(prompt, stored=prompt != "hi")
+        if prompt == "hi":
             time.sleep(600)
         message(" ".join(sys.argv)); completed()
         """
     ).start_thread()
     async with thread.stream("hi") as stream:
         await anext(stream)
-        assert thread.id is not None
-    assert thread.id is None
-    assert "resume" not in (await thread.run("go on")).final_response
-    assert thread.id is not None
+    assert "resume" not in (await thread.run("again")).final_response
+    assert thread.id == "again"
+    assert (await thread.run("again")).final_response.endswith("resume -- again")
 
 
 async def test_a_loose_iterator_that_is_never_read_spawns_nothing(
