@@ -323,3 +323,30 @@ def test_steer_and_interrupt_changes_the_course_of_a_turn(workplace: Workplace) 
     steered, _, last = workplace.model.requests[1:]
     assert "Name an animal instead." in steered.user_texts()
     assert last.prompt == "What did I ask you to do?"
+
+
+def test_app_server_approvals_decides_about_each_command(workplace: Workplace) -> None:
+    workplace.model.will_reply(
+        RunCommand("touch a.txt"), RunCommand("rm README.md"), Message("One ", "of two.")
+    )
+
+    printed = workplace.run_example("app_server_approvals")
+
+    assert (workplace.directory / "README.md").exists()
+    assert printed.endswith("One of two.\ncompleted\n")
+    if not is_legacy(workplace):
+        assert re.match(r"accept: .*touch a\.txt.*\ndecline: .*rm README\.md", printed)
+        assert (workplace.directory / "a.txt").exists()
+
+
+def test_app_server_turn_session_follows_two_turns(workplace: Workplace) -> None:
+    def reply(request: ModelRequest) -> Message:
+        return Message("three ", "small ", "pieces") if "here" in request.prompt else Message("one")
+
+    workplace.model.will_reply(reply, reply)
+
+    printed = workplace.run_example("app_server_turn_session")
+
+    assert "What is here? completed, in 3 pieces\n" in printed
+    assert "Who are you? completed, in 1 pieces\n" in printed
+    assert "What is here? agentMessage\n" in printed
