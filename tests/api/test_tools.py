@@ -90,6 +90,14 @@ def test_name_and_description_can_be_given() -> None:
     assert (renamed.name, renamed.description) == ("look_up", "Do something.")
     assert renamed("x") == "x"
     assert not renamed.is_async
+    assert tool(tool(nothing), name="something").is_async
+
+
+def test_attributes_of_a_function_do_not_get_into_its_tool() -> None:
+    def function() -> None: ...
+
+    function.name = "x"  # type: ignore[attr-defined]
+    assert tool(function).name == "function"
 
 
 async def nothing() -> None: ...
@@ -516,7 +524,9 @@ async def test_a_function_that_awaits_what_was_cancelled_has_failed(anyio_backen
         assert await failure_of(server, "wait") == "CancelledError: "
 
 
-async def test_the_end_of_the_turn_cancels_an_async_function() -> None:
+async def test_the_end_of_the_turn_cancels_an_async_function(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     running, cancelled = anyio.Event(), anyio.Event()
 
     @tool
@@ -535,6 +545,7 @@ async def test_the_end_of_the_turn_cancels_an_async_function() -> None:
         await server.notify("turn/completed", {"threadId": THREAD, "turn": turn})
         await cancelled.wait()
         assert await text_of(server, "weather", {"city": "Oslo"}) == "Oslo: 3 days"
+    assert [record for record in caplog.records if record.name == "codex_sdk.tools"] == []
 
 
 async def test_closing_the_client_cancels_an_async_function_and_waits_for_no_thread() -> None:
