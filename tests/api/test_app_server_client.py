@@ -89,6 +89,14 @@ async def test_a_refused_handshake_is_an_error() -> None:
     assert caught.value.method == "initialize"
 
 
+async def test_a_server_that_does_not_answer_the_handshake_is_given_up() -> None:
+    async with FakeAppServer() as server:
+        server.on("initialize", lambda _: anyio.sleep_forever())
+        with pytest.raises(AppServerTimeoutError, match="initialize"):
+            async with connected(server, request_timeout=0.05):
+                raise AssertionError
+
+
 async def test_what_a_client_cannot_do_without_is_refused_before_anything_is_started() -> None:
     async with FakeAppServer() as server:
         with pytest.raises(CodexError, match="turn/completed"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from math import inf
 from pathlib import Path
@@ -51,8 +51,12 @@ __all__ = ["AppServerConnection", "Connect", "app_server_connection"]
 Connect = Callable[[], AbstractAsyncContextManager[Transport]]
 """Opens another way to an app-server, for the time of a block."""
 
-_HANDSHAKE_BOUND = 60.0
+_HANDSHAKE_BOUND = 30.0
 """Seconds for the server to start and to answer ``initialize``. Measured: 0.1; a cold disk needs more."""
+
+_CONFESSION_BOUND = 2.0
+"""Seconds for a server that has not answered to exit when its stdin is closed. Where 0.80.0 refuses its
+configuration, it says so then, and not before."""
 
 _INTERRUPT_BOUND = 10.0
 """Seconds for the answer to ``turn/interrupt``, which takes milliseconds. There may be none at all where no
@@ -110,16 +114,27 @@ class AppServerConnection:
         """Shake hands, give the server its API key, and return what it says of itself.
 
         Raises:
-            CodexError: the server refuses, the key included, or does not answer within a minute.
+            CodexError: the server refuses, the key included, or does not answer in time: within
+                ``AppServerOptions.request_timeout``, or half a minute.
         """
         params = initialize_params(self.options, client_info)
         limit = self.options.request_timeout or _HANDSHAKE_BOUND
-        result: dict[str, Any] = await self.request("initialize", params, timeout=limit)
+        try:
+            result: dict[str, Any] = await self.request("initialize", params, timeout=limit)
+        except AppServerTimeoutError as error:
+            raise await self._reason_of_silence() or error from None
         self.info = server_info(result)
         await self.notify("initialized")
         if self._server.login_key is not None:
             await self._log_in(self._server.login_key)
         return result
+
+    async def _reason_of_silence(self) -> CodexError | None:
+        if self._server.hang_up is not None:
+            await self._server.hang_up()
+            with anyio.move_on_after(_CONFESSION_BOUND):
+                await self.peer.wait_closed()
+        return self.peer.failure
 
     async def _log_in(self, key: str) -> None:
         params = {"type": "apiKey", "apiKey": key}
@@ -234,12 +249,14 @@ class _Server:
         secrets: what it may know that no error is to repeat, by names of environment variables.
         login_key: the API key that it is to be given.
         stderr: returns the tail of what it has written there, as far as that can be read from here.
+        hang_up: lets it know that nothing more will come, if there is a way to.
     """
 
     transport: Transport
     secrets: Mapping[str, str] = attrs.field(repr=False)
     login_key: str | None = attrs.field(default=None, repr=False)
     stderr: Callable[[], str] = str
+    hang_up: Callable[[], Awaitable[None]] | None = None
     leftovers: Leftovers = attrs.field(factory=Leftovers, repr=False)
 
     def redact(self, text: str) -> str:
@@ -356,6 +373,7 @@ async def _started_server(options: AppServerOptions) -> AsyncGenerator[_Server, 
             secrets,
             login_key,
             lambda: process.stderr_tail,
+            process.close_stdin,
             Leftovers(environment, process.pid),
         )
 
