@@ -254,7 +254,7 @@ async def running_turn(
         AppServerClosedError: the connection has ended.
     """
     with (
-        connection.leftovers.removing_litter(thread_id),
+        connection.leftovers.removing_litter(thread_id, params),
         connection.peer.following(thread_id, on_request) as subscription,
     ):
         turn = RunningTurn(connection, subscription)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
+from os import PathLike, fspath
 from typing import Any, cast
 
 from .._io.commands import TurnCommands
@@ -13,6 +15,13 @@ __all__ = ["Leftovers"]
 
 _OPENING = frozenset({"thread/start", "thread/resume", "thread/fork"})
 """Requests whose results tell where a thread works."""
+
+_PLACE = {
+    "cwd": "cwd",
+    "sandbox": "sandboxPolicy",
+    "runtimeWorkspaceRoots": "runtimeWorkspaceRoots",
+}
+"""What tells that, in those results, and in the params of a turn."""
 
 
 class Leftovers:
@@ -26,7 +35,7 @@ class Leftovers:
     def __init__(self, environment: Mapping[str, str] | None = None, server: int = 0) -> None:
         self._environment = environment
         self._commands = None if environment is None else TurnCommands(environment, server)
-        self._workspaces: dict[str, tuple[str, ...]] = {}
+        self._places: dict[str, dict[str, Any]] = {}
         self._postponed: float | None = None
 
     @property
@@ -45,13 +54,21 @@ class Leftovers:
             thread = opened.get("thread")
             if isinstance(thread, dict):
                 thread_id = cast("dict[str, Any]", thread).get("id")
-                self._workspaces[str(thread_id)] = tuple(_roots(opened))
+                self._places[str(thread_id)] = {key: opened.get(key) for key in _PLACE}
 
-    def removing_litter(self, thread_id: str) -> AbstractContextManager[None]:
-        """After the block, remove the empty folders that sandboxes have added to a thread's workspace."""
+    def removing_litter(
+        self, thread_id: str, params: Mapping[str, Any]
+    ) -> AbstractContextManager[None]:
+        """After the block, remove the empty folders that sandboxes have added to a thread's workspace.
+
+        *params* are those of the turn, which may change where this and later turns work.
+        """
         if self._environment is None:
             return nullcontext()
-        return removing_sandbox_litter(self._workspaces.get(thread_id, ()), self._environment)
+        place = self._places.setdefault(thread_id, {})
+        changes = {key: params.get(name) for key, name in _PLACE.items()}
+        place.update((key, value) for key, value in changes.items() if value is not None)
+        return removing_sandbox_litter(_roots(place), self._environment)
 
     async def end_commands(self, since: float, thread_id: str | None, *, alone: bool) -> None:
         """End the commands that were started after *since*.
@@ -75,15 +92,17 @@ class Leftovers:
             await self._commands.end(since, None)
 
 
-def _roots(opened: Mapping[str, Any]) -> Iterator[str]:
+def _roots(place: Mapping[str, Any]) -> Iterator[str]:
     """Yield the folders that the sandbox of a thread lets its commands write to, if it has one."""
-    sandbox = opened.get("sandbox")
+    sandbox = place.get("sandbox")
     if not isinstance(sandbox, dict):
         return
     policy = cast("dict[str, Any]", sandbox)
     if policy.get("type") in ("dangerFullAccess", "externalSandbox"):
         return
-    further = cast("Sequence[object]", policy.get("writableRoots") or ())
-    for root in (opened.get("cwd"), *further):
-        if isinstance(root, str):
-            yield root
+    further = (place.get("runtimeWorkspaceRoots"), policy.get("writableRoots"))
+    for root in chain(
+        [place.get("cwd")], *(cast("list[object]", roots or []) for roots in further)
+    ):
+        if isinstance(root, (str, PathLike)):
+            yield fspath(cast("str | PathLike[str]", root))
