@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import warnings
@@ -331,6 +332,22 @@ async def test_warnings_of_the_thread_are_items_of_its_turn(options: ThreadOptio
     assert [item.message for item in turn.errors()] == ["Beware"]
 
 
+async def test_a_warning_at_the_very_end_is_not_too_late(options: ThreadOptions) -> None:
+    warning = {"method": "warning", "params": {"threadId": THREAD_ID, "message": "Beware"}}
+    turn = {"id": "u-1", "status": "completed", "items": []}
+    end = {"method": "turn/completed", "params": {"threadId": THREAD_ID, "turn": turn}}
+
+    async def reply(request: ClientRequest) -> Any:
+        await request.reply({"turn": turn})
+        lines = b"".join(json.dumps(message).encode() + b"\n" for message in (warning, end))
+        await server.send_raw(lines)  # in one piece
+
+    server = a_server(turn_start=reply)
+    async with server, connected(server) as codex:
+        turn_of_thread = await codex.start_thread(options).run("hi")
+    assert [item.message for item in turn_of_thread.errors()] == ["Beware"]
+
+
 async def test_a_server_that_hangs_up_fails_its_turn_and_is_replaced(
     options: ThreadOptions,
 ) -> None:
@@ -345,9 +362,11 @@ async def test_a_server_that_hangs_up_fails_its_turn_and_is_replaced(
         with pytest.raises(AppServerClosedError, match="out of memory") as caught:
             await thread.run("hi")
         assert caught.value.exit_code == 3
-        assert thread.id is None, "the server had not stored it"
         assert (await thread.run("again")).final_response == "I am back."
         assert server.connections == 2
+        # What the first server had not stored cannot be resumed, and begins anew.
+        assert len(asked_of(server, "thread/start")) == 2
+        assert asked_of(server, "thread/resume") == []
 
 
 async def test_the_interrupted_turn_is_the_one_that_runs(options: ThreadOptions) -> None:
