@@ -350,3 +350,58 @@ def test_app_server_turn_session_follows_two_turns(workplace: Workplace) -> None
     assert "What is here? completed, in 3 pieces\n" in printed
     assert "Who are you? completed, in 1 pieces\n" in printed
     assert "What is here? agentMessage\n" in printed
+
+
+def test_app_server_basic_shows_the_text_as_it_is_written(workplace: Workplace) -> None:
+    workplace.model.will_reply(Message("Two ", "files."))
+
+    printed = workplace.run_example("app_server_basic", "What", "is", "here?")
+
+    version, thread, text, end = printed.splitlines()
+    assert re.fullmatch(r"Codex \d+\.\d+\.\d+\S*", version)
+    assert re.fullmatch(r"Thread [0-9a-f-]{36}, model \S+", thread)
+    assert (text, end) == ("Two files.", "The turn is completed.")
+    assert workplace.model.requests[0].prompt == "What is here?"
+
+
+def test_app_server_fork_goes_on_in_two_ways(workplace: Workplace) -> None:
+    workplace.model.will_reply("Seven.", "Fourteen.", "Forty-nine.")
+
+    printed = workplace.run_example("app_server_fork")
+
+    assert printed.splitlines() == [
+        "Seven.",
+        "Original: Fourteen.",
+        "Fork:     Forty-nine.",
+        "Stored: True",
+    ]
+    _, original, fork = workplace.model.requests
+    assert (original.assistant_texts(), original.prompt) == (("Seven.",), "Double it.")
+    assert (fork.assistant_texts(), fork.prompt) == (("Seven.",), "Square it.")
+
+
+def test_app_server_requirements_prints_what_is_in_effect(workplace: Workplace) -> None:
+    printed = workplace.run_example("app_server_requirements").splitlines()
+
+    assert printed[:5] == [
+        "Required: nothing",
+        "model_provider: codex_sdk",
+        "approval_policy: default",
+        "sandbox_mode: default",
+        "Account: " + ("none" if is_legacy(workplace) else "apiKey"),
+    ]
+    assert re.fullmatch(r"Models: \S+, .*, …", printed[5])
+
+
+def test_app_server_skill_input_gives_the_model_the_skill(workplace: Workplace) -> None:
+    workplace.model.will_reply("Salve!")
+
+    arguments = [".codex/skills/greet/SKILL.md"] if is_legacy(workplace) else []
+
+    printed = workplace.run_example("app_server_skill_input", *arguments)
+
+    assert "'greet'" in printed
+    assert printed.endswith("Salve!\n")
+    given = workplace.model.requests[0].user_texts()
+    assert "Use $greet with me." in given
+    assert any("Greet the user in Latin." in text for text in given)
