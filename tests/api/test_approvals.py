@@ -215,15 +215,23 @@ async def test_what_the_catch_all_leaves_can_be_taken() -> None:
             assert await approval.answer() == {"decision": "accept"}
 
 
-async def test_a_handler_on_an_old_cli_gets_what_that_tells() -> None:
+async def test_a_handler_on_an_old_cli_gets_what_the_item_told() -> None:
     given: list[Any] = []
     asked = RequestHandlers(on_command_approval=lambda request: given.append(request) or "accept")
     async with turns("0.80.0") as fake:
-        async with fake.client.turn_session(THREAD, "hi", handlers=asked):
+        async with fake.client.turn_session(THREAD, "hi", handlers=asked) as session:
+            item = {"id": "call", "type": "commandExecution", "command": "ls", "cwd": "/"}
+            await fake.tell("item/started", THREAD, "u-1", item=item)
             old = {"threadId": THREAD, "turnId": "u-1", "itemId": "call", "reason": None}
             assert await fake.server.ask(COMMAND, old) == {"decision": "accept"}
+            assert session.item("call") == item
+            await fake.tell("item/completed", THREAD, "u-1", item=item)
+            assert await fake.server.ask(COMMAND, old) == {"decision": "accept"}
+            assert session.item("call") is None
 
-    assert given[0].item_id == "call"
+    assert [request.item_id for request in given] == ["call", "call"]
+    assert [request.command for request in given] == ["ls", None]
+    assert given[0].cwd == "/"
     assert given[0].started_at_ms is None
 
 

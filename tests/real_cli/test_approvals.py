@@ -130,9 +130,8 @@ async def test_a_command_that_was_accepted_for_the_session_is_not_asked_for_agai
         assert len(asked) == 1
         assert isinstance(asked[0], protocol.CommandExecutionRequestApprovalParams)
         assert asked[0].proposed_execpolicy_amendment == ("touch", "a")
-        if not cli.legacy:
-            assert asked[0].cwd == str(cli.workspace)
-            assert "touch a" in str(asked[0].command)
+        assert asked[0].cwd == str(cli.workspace)
+        assert "touch a" in str(asked[0].command)
 
 
 # Patches
@@ -163,6 +162,26 @@ async def test_each_decision_about_a_patch_takes_effect(
 
         assert cli.files == files
         assert [type(request) for request in asked] == [protocol.FileChangeRequestApprovalParams]
+
+
+async def test_what_a_patch_would_change_stands_in_its_item(cli: Cli) -> None:
+    changes: list[Any] = []
+
+    def decide(request: Any) -> str:
+        item = session.item(request.item_id)
+        changes.append(item and item["changes"])
+        return "decline"
+
+    replies = [ApplyPatch(AddFile("new.txt", "new\n")), "done"]
+    async with ModelServer(replies) as server, cli.client(server) as client:
+        handlers = RequestHandlers(on_file_change_approval=decide)
+        session = client.turn_session(await cli.thread(client), "go", handlers=handlers)
+        async with session:
+            await session.wait()
+
+        [[change]] = changes
+        assert Path(change["path"]).name == "new.txt"
+        assert session.item("call_1_0") is None
 
 
 # Permissions, questions, elicitations

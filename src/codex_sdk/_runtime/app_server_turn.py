@@ -86,6 +86,10 @@ class RunningTurn:
         turn = completed.params.get("turn")
         return cast("dict[str, Any]", turn) if isinstance(turn, dict) else {}
 
+    def item(self, item_id: object) -> dict[str, Any] | None:
+        """Return an item that has begun and not ended, as the server told when it began."""
+        return self._subscription.items.get(str(item_id))
+
     async def receive(self) -> Notification:
         """Return the turn's next notification; the last one is ``turn/completed``.
 

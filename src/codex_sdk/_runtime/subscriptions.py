@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -21,6 +21,8 @@ _JOINED_FROM = 256
 _KEPT = 4096
 """Unread notifications that the stream of a connection keeps: those that belong to no turn, or to a turn that
 nobody asked to follow, may never be read at all."""
+
+_BOUNDS_OF_ITEMS = ("item/started", "item/completed")
 
 Failure = Callable[[], CodexError]
 """Makes an error, for each caller a new one."""
@@ -106,6 +108,8 @@ class TurnSubscription(Subscription):
         turn_id: the turn; ``None`` until the server has told it.
         completed: the notification that ended the turn, once it has come, read or not.
         on_request: for who answers the server's requests: what the turn's owner has to say to them.
+        items: the items that have begun and not ended, as the server told, by their ids: requests name the
+            item that they are about, and some say no more.
     """
 
     def __init__(
@@ -118,6 +122,7 @@ class TurnSubscription(Subscription):
         self.on_request = on_request
         self._over = anyio.Event()
         self.held: list[Notification] = []
+        self.items: dict[str, dict[str, Any]] = {}
 
     async def wait_over(self) -> None:
         """Wait until the turn has ended, or the connection."""
@@ -126,9 +131,22 @@ class TurnSubscription(Subscription):
     def push(self, notification: Notification) -> None:
         """Add what came; the turn's last notification ends the subscription."""
         super().push(notification)
-        if notification.method == "turn/completed":
+        if notification.method in _BOUNDS_OF_ITEMS:
+            self._take_note_of_item(notification)
+        elif notification.method == "turn/completed":
             self.completed = notification
+            self.items.clear()
             self.end()
+
+    def _take_note_of_item(self, notification: Notification) -> None:
+        item = notification.params.get("item")
+        if isinstance(item, dict):
+            known = cast("dict[str, Any]", item)
+            item_id = str(known.get("id"))
+            if notification.method == "item/started":
+                self.items[item_id] = known
+            else:
+                self.items.pop(item_id, None)
 
     def end(self, failure: Failure | None = None) -> None:
         """Take note that nothing more will come."""

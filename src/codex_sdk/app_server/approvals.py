@@ -65,8 +65,9 @@ class RequestHandlers:
     A handler that raises, takes longer than *timeout*, or returns what is no answer to its request has
     declined it, and the error is kept in :attr:`AppServerTurnSession.handler_errors`.
 
-    CLIs of the generation of 0.80 tell an approval's ``item_id`` only: what is to be run or changed was in
-    the ``item/started`` notification before it, and ``command`` and ``cwd`` are ``None``.
+    What an approval is about stands in its item, which :meth:`AppServerTurnSession.item` returns: the
+    changes of a patch, for one. (CLIs of the generation of 0.80 tell an approval's ``item_id`` only; the
+    session fills in ``command`` and ``cwd``, and ``started_at_ms`` is ``None``.)
 
     Attributes:
         on_command_approval: may this command run? Returns ``"accept"``, ``"accept_for_session"``,

@@ -12,7 +12,7 @@ import attrs
 
 from .._core.app_server_input import AppServerInput, normalize_app_server_input, protocol_params
 from .._core.jsonrpc import Request
-from .._core.server_requests import ApprovalDecisions
+from .._core.server_requests import COMMAND_APPROVAL, ApprovalDecisions
 from .._runtime.answering import NOT_MINE, answered, deciding
 from .._runtime.app_server_connection import AppServerConnection
 from .._runtime.app_server_turn import RunningTurn, running_turn
@@ -248,6 +248,17 @@ class AppServerTurnSession:
             )
         return self._turn
 
+    def item(self, item_id: str) -> dict[str, Any] | None:
+        """Return an item that has begun and not ended, as in the params of its ``item/started``.
+
+        A request for an approval names its item. What a patch would change, for one, stands there alone::
+
+            session = client.turn_session(thread_id, "Fix it.", handlers=RequestHandlers(
+                on_file_change_approval=lambda request: decide(session.item(request.item_id)["changes"])
+            ))
+        """
+        return None if self._turn is None else self._turn.item(item_id)
+
     # What the program does with the turn
 
     async def steer(self, input: AppServerInput, **params: Any) -> dict[str, Any]:
@@ -335,6 +346,14 @@ class AppServerTurnSession:
             return None
         return AppServerRequest(request.id, request.method, request.params, lenient=self._lenient)
 
+    def _told_in_full(self, request: Request) -> Request:
+        """Return a request for the approval of a command with the command, where the CLI left it out."""
+        if request.method != COMMAND_APPROVAL or "command" in request.params:
+            return request
+        item = self.item(str(request.params.get("itemId"))) or {}
+        known: dict[str, Any] = {name: item[name] for name in ("command", "cwd") if name in item}
+        return attrs.evolve(request, params={**known, **request.params})
+
     def _answerer(self, host: SessionHost) -> Callable[[Request], Awaitable[Any]]:
         connection = host.connection
         timeout = connection.options.unclaimed_request_timeout
@@ -358,7 +377,10 @@ class AppServerTurnSession:
 
         async def answer(request: Request) -> Any:
             return await answered(
-                request, answerers, on_error=self._errors.append, legacy=connection.legacy
+                self._told_in_full(request),
+                answerers,
+                on_error=self._errors.append,
+                legacy=connection.legacy,
             )
 
         return answer
