@@ -370,12 +370,9 @@ async def test_a_server_that_hangs_up_fails_its_turn_and_is_replaced(
 
 
 async def test_the_interrupted_turn_is_the_one_that_runs(options: ThreadOptions) -> None:
-    started = anyio.Event()
-
     async def start(request: ClientRequest) -> Any:
         turn = {"id": "u-1", "status": "inProgress"}
         await server.notify("turn/started", {"threadId": THREAD_ID, "turn": turn})
-        started.set()
         return {"turn": turn}
 
     async def interrupt(request: ClientRequest) -> Any:
@@ -384,16 +381,15 @@ async def test_the_interrupted_turn_is_the_one_that_runs(options: ThreadOptions)
         return {}
 
     server = a_server(turn_start=start, turn_interrupt=interrupt)
-    async with server, connected(server) as codex, anyio.create_task_group() as task_group:
+    async with server, connected(server) as codex:
         thread = codex.start_thread(options)
-
-        async def stop() -> None:
-            await started.wait()
+        async with thread.stream("hi") as stream:
+            await anext(stream)
             await thread.interrupt()
-
-        task_group.start_soon(stop)
-        with pytest.raises(TurnFailedError, match="interrupted"):
-            await thread.run("hi")
+            with pytest.raises(TurnFailedError, match="interrupted"):
+                await stream.turn()
+            with pytest.raises(CodexError, match="runs no turn"):
+                await thread.interrupt()
 
 
 async def test_the_settings_of_the_client_are_those_of_the_server_not_of_its_threads(

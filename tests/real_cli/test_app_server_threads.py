@@ -649,6 +649,22 @@ async def test_an_interrupted_turn_has_failed_and_leaves_no_command(
             await thread.interrupt()
 
 
+async def test_a_turn_can_be_interrupted_from_its_first_event_on(
+    connect: Connect, options: ThreadOptions
+) -> None:
+    async with ModelServer(lambda request: "too late") as server, connect(server) as codex:
+        for _ in range(5):
+            thread = codex.start_thread(options)
+            async with thread.stream("go") as stream:
+                await anext(stream)
+                with suppress(CodexError):  # it may be over already
+                    await thread.interrupt()
+                with suppress(TurnFailedError):
+                    await stream.turn()
+                assert stream.is_over
+            assert (await thread.run("again")).final_response == "too late"
+
+
 async def test_threads_are_named_listed_and_archived(
     connect: Connect, options: ThreadOptions, legacy: bool, make_codex: MakeCodex
 ) -> None:

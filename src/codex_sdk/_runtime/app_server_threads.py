@@ -155,7 +155,8 @@ class AppServerThreads:
             ) as running:
                 turns.append(running)
                 started = True
-                yield running
+                with link.running(running):
+                    yield running
         except CodexAppServerError as error:
             if started:
                 raise
@@ -181,9 +182,7 @@ class AppServerThreads:
             CodexError: it runs none, or the CLI cannot do that.
         """
         link = await self._link()
-        given = {"threadId": thread_id, "input": list(input)}
-        given["expectedTurnId"] = link.running_turn(thread_id)
-        await link.connection.request("turn/steer", given)
+        await link.running_turn(thread_id).steer(input)
 
     async def interrupt(self, thread_id: str) -> None:
         """End the turn that a thread runs.
@@ -192,7 +191,7 @@ class AppServerThreads:
             CodexError: it runs none.
         """
         link = await self._link()
-        await link.connection.interrupt(thread_id, link.running_turn(thread_id))
+        await link.running_turn(thread_id).interrupt()
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request of the app-server's protocol, and return the result.

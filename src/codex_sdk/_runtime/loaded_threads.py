@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from ..exceptions import CodexAppServerError, CodexError, CodexWarning, ThreadMi
 from ..options import CodexOptions, ThreadOptions
 from ..tools import ToolSet
 from .app_server_connection import AppServerConnection
+from .app_server_turn import RunningTurn
 from .exec_turn import same_thread
 from .tool_calls import check_tools_can_be_used
 
@@ -54,6 +56,7 @@ class LoadedThreads:
         self.names: dict[str, str | None] = {}
         self._codex = codex
         self._loaded: dict[str, _Wish] = {}
+        self._turns: dict[str, RunningTurn] = {}
         self._loading: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
         self._warnings: defaultdict[str, list[Notification]] = defaultdict(list)
 
@@ -82,18 +85,27 @@ class LoadedThreads:
         """Return the warnings about a thread that have not been returned yet."""
         return self._warnings.pop(thread_id, [])
 
-    def running_turn(self, thread_id: str) -> str:
-        """Return the id of the turn that runs on a thread.
+    @contextmanager
+    def running(self, turn: RunningTurn) -> Generator[None, None, None]:
+        """Let :meth:`running_turn` find a turn during the block."""
+        self._turns[turn.thread_id] = turn
+        try:
+            yield
+        finally:
+            del self._turns[turn.thread_id]
+
+    def running_turn(self, thread_id: str) -> RunningTurn:
+        """Return the turn that runs on a thread.
 
         Raises:
             CodexError: none does.
         """
-        turn_id = self.connection.peer.running_turn(thread_id)
-        if turn_id is None:
+        turn = self._turns.get(thread_id)
+        if turn is None or turn.is_over:
             raise CodexError(
-                f"thread {thread_id!r} runs no turn here, that could be steered or interrupted"
+                f"thread {thread_id!r} runs no turn here that could be steered or interrupted"
             )
-        return turn_id
+        return turn
 
     def take_note(self, method: str, params: Mapping[str, Any]) -> None:
         """Take note of a request that the server has carried out."""
