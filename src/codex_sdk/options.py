@@ -162,7 +162,8 @@ class ThreadOptions(_Options):
         request_compression_enabled: compressed model requests; to OpenAI itself only.
         feature_overrides: further feature flags, name to on or off; explicit options win.
         approval_policy: when Codex asks before it acts. ``codex exec`` has nobody to ask and runs with
-            ``"never"``, unless ``approvals_reviewer`` names a model to ask.
+            ``"never"``, unless ``approvals_reviewer`` names a model to ask. With an app-server, the
+            client's ``handlers`` and ``approvals`` are asked, and the default is ``"never"`` too.
         approvals_reviewer: who reviews approvals; ``"guardian_subagent"``, a model, needs a current CLI.
         additional_directories: directories that are writable besides the working directory, to which
             relative ones are relative.

@@ -72,12 +72,15 @@ class TurnStream(anyio.AsyncContextManagerMixin):
     result, or do the one and then the other. Leaving the block early stops the turn; whichever way it
     is left, no process of the turn is alive afterwards, and the thread can go on.
 
-    The events are read ahead by about 64 KiB. When nobody reads, Codex waits.
+    The events are read ahead by about 64 KiB. When nobody reads, Codex waits. (An app-server does not, for
+    it has others to serve: what nobody reads is kept, the pieces of a text joined.)
 
     Raised on entering, while reading, or on leaving the block:
 
     * :class:`CodexError`: input or options are refused, or the thread already runs a turn;
-    * :class:`CodexCLIError`: the CLI failed, or ended without completing the turn;
+    * :class:`CodexCLIError`: the CLI failed, or ended without completing the turn; with
+      ``backend="app-server"``, :class:`AppServerClosedError`: the server ended, or could not start, and
+      :class:`CodexAppServerError`: it refused the thread or the turn;
     * :class:`CodexParseError`: the CLI wrote something that is no event;
     * :class:`ThreadMismatchError`: the CLI did not resume the thread that it was asked to;
     * :class:`CodexAbortError`: the abort signal in the turn's options was aborted;

@@ -141,7 +141,7 @@ class AppServerThreads:
                     self._make_answerer(
                         lenient=link.connection.lenient,
                         is_over=lambda: bool(turns) and turns[0].is_over,
-                        on_unfinished=errors.append,
+                        on_unfinished=_drop,
                     )
                 )
             return await answered(
@@ -295,7 +295,7 @@ async def _connected(
 
 
 def _drop(_: CodexError) -> None:
-    """Forget an error that there is no turn to tell of."""
+    """Forget an error that there is no turn to tell of, or that its turn's end tells better."""
 
 
 def _server_options(codex: CodexOptions) -> AppServerOptions:
