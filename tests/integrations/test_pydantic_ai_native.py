@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic_ai import (
     Agent,
@@ -27,7 +31,7 @@ from pydantic_ai import (
     direct,
 )
 from pydantic_ai.capabilities import Instrumentation
-from pydantic_ai.exceptions import ModelRateLimitError, UsageLimitExceeded
+from pydantic_ai.exceptions import ModelRateLimitError, ModelRequestTimeout, UsageLimitExceeded
 from pydantic_ai.messages import (
     ModelMessage,
     ModelMessagesTypeAdapter,
@@ -53,6 +57,7 @@ from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.usage import UsageLimits
 
 from codex_sdk import ThreadOptions, Usage
+from codex_sdk.integrations._pydantic_ai.tool_names import codex_names
 from codex_sdk.integrations.pydantic_ai_model import CodexModel, CodexRunCleanup
 from codex_sdk.testing import (
     Delay,
@@ -768,6 +773,86 @@ async def test_tools_that_change_are_told(make_model: MakeModel) -> None:
     assert "multiply" not in server.requests[0].tool_names()
     assert "multiply" in server.requests[1].tool_names()
     assert [output.text for output in server.requests[2].function_outputs()] == ["2", "6"]
+
+
+@asyncio_only
+@pytest.mark.parametrize("name", ["exec_command", "view_image", "mcp__a__b", "a.b", "x" * 70])
+async def test_a_tool_may_have_the_name_of_one_of_codexs_own(
+    make_model: MakeModel, name: str
+) -> None:
+    def mine() -> str:
+        return "mine"
+
+    def reply(request: ModelRequest) -> Any:
+        if request.function_outputs():
+            return "Done."
+        [tool] = [tool for _, tool in request.tools() if tool.get("description") == "It is mine."]
+        return FunctionCall(str(tool["name"]))
+
+    async with ModelServer(reply) as server, make_model(server) as model:
+        tool = Tool(mine, name=name, description="It is mine.")
+        result = await Agent(model, tools=[tool]).run("Go")
+    [part] = tool_returns(result.all_messages())
+    assert (part.tool_name, part.content) == (name, "mine")
+    assert [output.text for output in server.requests[1].function_outputs()] == ["mine"]
+
+
+@given(
+    st.lists(
+        st.text(alphabet="abm_.x", max_size=3)
+        | st.sampled_from(["shell", "wait", "wait_1", "mcp__a"])
+    )
+)
+def test_names_of_tools_stay_apart(names: list[str]) -> None:
+    for_codex = codex_names(dict.fromkeys(names))
+    assert list(for_codex) == list(dict.fromkeys(names))
+    assert len(set(for_codex.values())) == len(for_codex)
+    assert not {"shell", "wait"} & set(for_codex.values())
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]*", name) for name in for_codex.values())
+
+
+async def answer_to(model: CodexModel, how: str) -> None:
+    """Begin to read the answer of an agent, and leave in one of the ways there are."""
+    agent = Agent(model)
+    if how == "events are left":
+        async with agent.run_stream_events("Go") as events:
+            async for event in events:
+                if isinstance(event, PartStartEvent):
+                    break
+    elif how == "the block raises":
+        async with agent.run_stream("Go") as result:
+            async for _ in result.stream_text(debounce_by=None):
+                raise LookupError(how)
+    elif how == "a scope is cancelled":
+        with anyio.move_on_after(1.0):
+            await agent.run("Go")
+    elif how == "a run takes too long":
+        await agent.run("Go", timeout=1.0)
+    else:
+        await agent.run("Go", model_settings={"request_timeout": 1.0})
+
+
+@asyncio_only
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        ("events are left", None),
+        ("the block raises", LookupError),
+        ("a scope is cancelled", None),
+        ("a run takes too long", TimeoutError),
+        ("a request takes too long", ModelRequestTimeout),
+    ],
+)
+async def test_however_an_answer_is_left_its_turn_stops(
+    make_model: MakeModel, how: str, error: type[Exception] | None
+) -> None:
+    async with ModelServer([Message("Two", Gate(), " and two")]) as server:
+        async with make_model(server) as model:
+            await model._servers.here().connect()
+            with pytest.raises(error) if error else nullcontext():
+                await answer_to(model, how)
+            await until(lambda: not runs_turns(model))
+            assert len(server.requests) == 1
 
 
 @asyncio_only

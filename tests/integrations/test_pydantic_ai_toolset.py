@@ -237,6 +237,22 @@ async def test_codex_can_call_tools_of_the_program(make_toolset: MakeToolset) ->
 
 
 @asyncio_only
+async def test_a_tool_of_the_program_may_be_called_as_one_of_codexs_own(
+    make_toolset: MakeToolset,
+) -> None:
+    tools: FunctionToolset[None] = FunctionToolset(id="of-the-program")
+
+    @tools.tool_plain
+    def exec_command() -> str:
+        return "mine"
+
+    async with ModelServer([FunctionCall("exec_command_1"), "Done."]) as server:
+        agent = Agent(delegating("Go"), toolsets=[make_toolset(server, tools=tools)])
+        await agent.run("Go")
+    assert [output.text for output in server.requests[1].function_outputs()] == ["mine"]
+
+
+@asyncio_only
 async def test_a_job_that_fails_is_told_to_the_model(make_toolset: MakeToolset) -> None:
     async with ModelServer([HttpReply(400, "no such model")]) as server:
         agent = Agent(delegating("Go"), toolsets=[make_toolset(server)])

@@ -68,7 +68,14 @@ class Job:
         usage: the tokens that it has used.
     """
 
-    def __init__(self, ctx: RunContext[Any], name: str, tools: ToolManager[Any] | None) -> None:
+    def __init__(
+        self,
+        ctx: RunContext[Any],
+        name: str,
+        tools: ToolManager[Any] | None,
+        names: Mapping[str, str],
+    ) -> None:
+        self._names: dict[str, str] = {codex: own for own, codex in names.items()}
         self.items: list[ThreadItem] = []
         self.usage = RequestUsage()
         self._ctx = ctx
@@ -128,7 +135,8 @@ class Job:
     async def _call(self, tools: ToolManager[Any], request: Request) -> dict[str, Any]:
         """Call a tool of the program's for Codex."""
         params = request.params
-        call = ToolCallPart(params["tool"], params["arguments"], params["callId"])
+        name: str = params["tool"]
+        call = ToolCallPart(self._names.get(name, name), params["arguments"], params["callId"])
         try:
             result = await tools.handle_call(call, wrap_validation_errors=False)
         except (ModelRetry, ToolFailed, ValidationError) as error:

@@ -27,6 +27,7 @@ from .native_server import NativeServer, NativeServers
 from .native_threads import KeptThread, RunTurns, digest
 from .native_turn import OpenTurn
 from .settings import options_for
+from .tool_names import codex_names
 from .tools import ToolChoice, choose_tools
 
 __all__ = ["NativeMode", "NativeRequest", "current_run", "dynamic_tool", "result_part"]
@@ -50,6 +51,7 @@ class NativeRequest:
         choice: the tools.
         output_tools: the names of those whose call ends a run.
         run: the run of PydanticAI that it belongs to.
+        names: the tools' own names, by those that they have for Codex.
     """
 
     turn: OpenTurn
@@ -59,6 +61,7 @@ class NativeRequest:
     choice: ToolChoice
     output_tools: frozenset[str]
     run: RunTurns | None
+    names: Mapping[str, str]
 
     async def finish(self, response: ModelResponse) -> None:
         """Keep the thread, to be gone on with, or give it up."""
@@ -118,10 +121,11 @@ class NativeMode:
         await server.connect()
         instructions = instructions_text(messages, parameters.instruction_parts)
         options = options_for(self._options, settings, None)
-        tools = [dynamic_tool(tool) for tool in choice.tools]
+        names = codex_names(tool.name for tool in choice.tools)
+        tools = [dynamic_tool(tool, names[tool.name]) for tool in choice.tools]
         setting = digest([tools, instructions, repr(options)])
         *before, last = messages
-        work = _Work(server, before, last, setting)
+        work = _Work(server, before, last, setting, names)
         turn = await work.resumed()
         if turn is None:
             start = {
@@ -140,6 +144,7 @@ class NativeMode:
             choice,
             frozenset(tool.name for tool in parameters.output_tools),
             current_run.get(),
+            {codex: name for name, codex in names.items()},
         )
 
 
@@ -152,11 +157,11 @@ def _checked(choice: ToolChoice) -> ToolChoice:
     return choice
 
 
-def dynamic_tool(tool: ToolDefinition) -> dict[str, Any]:
-    """Return how the app-server is told of a tool."""
+def dynamic_tool(tool: ToolDefinition, name: str) -> dict[str, Any]:
+    """Return how the app-server is told of a tool, by the name that it has there."""
     return {
         "type": "function",
-        "name": tool.name,
+        "name": name,
         "description": tool.description or "",
         "inputSchema": tool.parameters_json_schema,
     }
@@ -183,8 +188,10 @@ class _Work:
         before: Sequence[ModelMessage],
         last: ModelMessage,
         setting: str,
+        names: Mapping[str, str],
     ) -> None:
         self._server = server
+        self._names = names
         self._items = history_items(before)
         self._new = history_items([last])
         self._others = _items_of(
@@ -237,7 +244,7 @@ class _Work:
         try:
             content = list(_input(self._new))
             told = [item for item in self._new if not _is_input(item)]
-            await self._server.inject(thread_id, [*items, *told])
+            await self._server.inject(thread_id, self._renamed([*items, *told]))
             turn = OpenTurn(thread_id)
             await turn.start(await self._server.connect(), {**params, "input": content})
         except CodexError:
@@ -245,6 +252,15 @@ class _Work:
                 await self._server.forget(thread_id)
             raise
         return turn
+
+    def _renamed(self, items: Sequence[Item]) -> list[Item]:
+        """Return *items* with the names that tools have for Codex."""
+        return [
+            {**item, "name": self._names.get(item["name"], item["name"])}
+            if "name" in item
+            else item
+            for item in items
+        ]
 
 
 def _items_of(parts: Sequence[Any]) -> list[Item]:

@@ -159,7 +159,7 @@ class CodexStreamedResponse(StreamedResponse):
             self._request.turn.pending.add(item["id"])
             yield self._parts_manager.handle_tool_call_part(
                 vendor_part_id=item["id"],
-                tool_name=item["tool"],
+                tool_name=self._request.names.get(item["tool"], item["tool"]),
                 args=json.dumps(item["arguments"], ensure_ascii=False),
                 tool_call_id=item["id"],
             )

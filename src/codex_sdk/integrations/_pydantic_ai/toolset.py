@@ -19,6 +19,7 @@ from ...telemetry import span
 from .._item_summaries import summarize_items
 from .job import Job
 from .native import dynamic_tool
+from .tool_names import codex_names
 from .workshop import Place, Workshop
 
 if TYPE_CHECKING:
@@ -152,9 +153,11 @@ class CodexToolset(FunctionToolset[Any]):
         try:
             with anyio.fail_after(budget):
                 tools = await self._manager(ctx)
-                definitions = [] if tools is None else list(map(dynamic_tool, tools.tool_defs))
+                offered = [] if tools is None else tools.tool_defs
+                names = codex_names(tool.name for tool in offered)
+                definitions = [dynamic_tool(tool, names[tool.name]) for tool in offered]
                 connection, thread_id = await self._workshop.thread(place, definitions)
-                job = Job(ctx, self._name, tools)
+                job = Job(ctx, self._name, tools, names)
                 await job.run(connection, thread_id, prompt)
                 return job
         except CodexError as error:
