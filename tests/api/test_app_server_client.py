@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from codex_sdk import (
@@ -640,6 +641,20 @@ async def test_an_answer_to_no_request_is_refused() -> None:
             await client.respond(request.id, error={"message": "no code"})
         await client.respond(request.id, {})
         assert await asked.answer() == {}
+
+
+async def test_a_request_has_one_answer() -> None:
+    async with FakeAppServer() as server, connected(server) as client:
+        asked = await server.begin_asking("x/y", request_id=5)
+        request = await client.next_request()
+        async with anyio.create_task_group() as task_group:
+            task_group.start_soon(client.respond, request.id, 1)
+            await anyio.lowlevel.checkpoint()
+            with pytest.raises(CodexError, match="no request 5"):
+                await client.respond(request.id, 2)
+        assert await asked.answer() == 1
+        with pytest.raises(CodexError, match="no request 5"):
+            await client.respond(request.id, 3)
 
 
 async def test_an_answer_that_comes_too_late_is_dropped() -> None:

@@ -114,7 +114,8 @@ class RequestDesk:
         finally:
             queue.remove(claim)
             del self._open[request.id]
-            self._remember(request.id)
+            if not claim.answered.is_set():
+                self._remember(request.id)
         if claim.error is not None:
             raise claim.error
         return claim.result
