@@ -568,7 +568,7 @@ async def test_who_is_asked_decides(
         turn = await codex.start_thread(options).run("go")
     assert turn.final_response == "tried"
     assert file.exists() == (answer == "accept")
-    assert len(asked) == (by == "handlers")
+    assert ["touch" in request.command for request in asked] == [True] * (by == "handlers")
 
 
 async def test_a_handler_that_raises_has_declined_and_the_turn_says_so(

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import anyio
+import attrs
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from .._core.checks import encoded_prompt
 from .._core.item_mapping import TurnMapper
 from .._core.jsonrpc import Request
-from .._core.server_requests import ApprovalDecisions
+from .._core.server_requests import COMMAND_APPROVAL, ApprovalDecisions
 from .._core.thread_params import turn_input
 from .._host import Host, current_host
 from .._io.sessions import is_stored
@@ -144,6 +145,8 @@ class AppServerThreads:
                         on_unfinished=_drop,
                     )
                 )
+            if turns:
+                request = _told_in_full(request, turns[0])
             return await answered(
                 request, answerers, on_error=errors.append, legacy=link.connection.legacy
             )
@@ -340,6 +343,15 @@ class _TurnEvents:
             if events := self._mapper.events([*warned, *batch]):
                 return events
         return ()
+
+
+def _told_in_full(request: Request, turn: RunningTurn) -> Request:
+    """Return a request for the approval of a command with the command, where the CLI left it out."""
+    if request.method != COMMAND_APPROVAL or "command" in request.params:
+        return request
+    item = turn.item(str(request.params.get("itemId"))) or {}
+    known: dict[str, Any] = {name: item[name] for name in ("command", "cwd") if name in item}
+    return attrs.evolve(request, params={**known, **request.params})
 
 
 async def _tell_when_over(running: RunningTurn, on_over: Callable[[], None]) -> None:
