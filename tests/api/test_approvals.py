@@ -173,6 +173,7 @@ async def test_a_handler_gets_the_typed_request_and_its_answer_is_sent(
         return answer
 
     async def handler(request: Any) -> Any:
+        await checkpoint()
         return plain(request)
 
     asked = handlers(method, plain if sync else handler)
@@ -189,6 +190,7 @@ async def test_the_catch_all_gets_what_has_no_handler_of_its_own() -> None:
     given: list[AppServerRequest] = []
 
     async def on_request(request: AppServerRequest) -> Any:
+        await checkpoint()
         given.append(request)
         return None if request.method == FILE else "cancel"
 
@@ -294,6 +296,7 @@ async def test_a_failing_handler_has_declined_and_the_session_tells(
 
 async def test_a_refusal_that_a_handler_meets_is_not_passed_on() -> None:
     async def handler(_: object) -> Any:
+        await checkpoint()
         raise CodexAppServerError(-32600, "thread not found")
 
     async with turns() as fake:
@@ -378,14 +381,14 @@ def test_handlers_are_functions_and_their_time_a_number() -> None:
 
 
 async def test_a_request_can_be_taken_and_answered_in_its_own_time() -> None:
-    async with turns(unclaimed_request_timeout=0.05) as fake:
+    async with turns(unclaimed_request_timeout=0.5) as fake:
         async with fake.client.turn_session(THREAD, "hi") as session:
             approvals = [
                 await fake.begin_asking(COMMAND, THREAD, "u-1", command=str(number))
                 for number in range(2)
             ]
             taken = [await session.next_request(), await session.next_request()]
-            await anyio.sleep(0.1)  # longer than a request waits to be taken
+            await anyio.sleep(0.6)  # longer than a request waits to be taken
             for request, decision in zip(taken, ("accept", "cancel"), strict=True):
                 assert request is not None
                 assert not any(approval.answered for approval in approvals[1:])
@@ -400,16 +403,17 @@ async def test_the_requests_of_a_session_end_with_its_turn() -> None:
     async with turns() as fake:
         session = await fake.client.turn_session(THREAD, "hi")
         taken: list[AppServerRequest] = []
+        first = anyio.Event()
 
         async def take() -> None:
             async for request in session.requests():
-                taken.append(request)  # noqa: PERF401
+                taken.append(request)
+                first.set()
 
         async with anyio.create_task_group() as task_group:
             task_group.start_soon(take)
             approval = await fake.begin_asking(FILE, THREAD, "u-1")
-            while not taken:
-                await checkpoint()
+            await first.wait()
             await fake.end(THREAD, "u-1")
 
         assert [request.id for request in taken] == [approval.id]

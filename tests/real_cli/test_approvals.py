@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from codex_sdk import CodexError, protocol
 from codex_sdk.app_server import AppServerClient
@@ -289,6 +290,7 @@ async def test_what_nobody_answers_is_declined_and_the_turn_goes_on(cli: Cli) ->
 
 
 async def raising(_: object) -> str:
+    await checkpoint()
     raise ValueError("mine")
 
 

@@ -148,7 +148,7 @@ async def test_a_busy_thread_takes_no_second_turn(cli: Cli) -> None:
 
 
 async def leave(client: AppServerClient, session: AppServerTurnSession) -> None:
-    await session.__aexit__(None, None, None)
+    await session.close()
 
 
 async def interrupt(client: AppServerClient, session: AppServerTurnSession) -> None:

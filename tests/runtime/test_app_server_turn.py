@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from codex_sdk import AppServerClosedError, AppServerOptions
 from codex_sdk._runtime.app_server_connection import AppServerConnection, app_server_connection
@@ -19,6 +20,7 @@ TURN = {"id": "u", "status": "inProgress", "items": []}
 
 
 async def refuse(*_: object) -> Any:
+    await checkpoint()
     raise AssertionError("nothing is asked for")
 
 
@@ -76,8 +78,9 @@ async def test_batches_come_up_to_the_end_and_then_none(server: FakeAppServer) -
 
 async def test_a_cancelled_block_still_interrupts_its_turn(server: FakeAppServer) -> None:
     async with connected(server) as connection:
-        with anyio.move_on_after(0.01) as scope:
+        with anyio.CancelScope() as scope:
             async with running_turn(connection, "t", {}) as turn:
+                scope.cancel()
                 await anyio.sleep_forever()
 
         assert scope.cancelled_caught

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
 from typing import Any, Final
 
+from anyio.lowlevel import checkpoint
+
 from .._core.jsonrpc import Request
 from .._core.server_requests import ApprovalDecisions, decided, safe_answer
 from ..exceptions import CodexAppServerError, CodexError
@@ -35,6 +37,7 @@ def deciding(decisions: ApprovalDecisions | None) -> Answerer:
     """Return the answerer that says what was decided beforehand."""
 
     async def answer(request: Request) -> Any:
+        await checkpoint()
         result = decided(decisions, request)
         return NOT_MINE if result is None else result
 

@@ -169,11 +169,11 @@ def handling(
     return answer
 
 
-async def _within(timeout: float | None, handler: Handler[Any, Any], given: Any) -> Any:
-    with anyio.move_on_after(timeout):
+async def _within(limit: float | None, handler: Handler[Any, Any], given: Any) -> Any:
+    with anyio.move_on_after(limit):
         answer = handler(given)
         return await answer if isawaitable(answer) else answer
-    raise TimeoutError(f"it took longer than {timeout} seconds")
+    raise TimeoutError(f"it took longer than {limit} seconds")
 
 
 def _told(error: Exception) -> str:

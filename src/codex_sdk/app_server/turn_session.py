@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
-from contextlib import asynccontextmanager
-from types import TracebackType
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
@@ -80,7 +79,7 @@ class Each(AsyncIterator[T], Generic[T]):
         return value
 
 
-class AppServerTurnSession:
+class AppServerTurnSession(anyio.AsyncContextManagerMixin):
     """A turn, its notifications, and its requests; made by :meth:`AppServerClient.turn_session`.
 
     The form to prefer ends the turn with its block::
@@ -184,20 +183,14 @@ class AppServerTurnSession:
         await self.start()
         return self
 
-    async def __aenter__(self) -> Self:
-        return await self._started()
-
-    async def __aexit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-        if exception is None:
-            for error in self._errors:
-                if not isinstance(error, UnfinishedHandlerError):
-                    raise error
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self, None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.close)
+            yield await self._started()
+        for error in self._errors:
+            if not isinstance(error, UnfinishedHandlerError):
+                raise error
 
     async def close(self) -> None:
         """End the turn if it has not ended, with the commands that it was running.
