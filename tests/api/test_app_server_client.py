@@ -23,6 +23,7 @@ from codex_sdk import (
     CodexParseError,
     protocol,
 )
+from codex_sdk._runtime import app_server_connection
 from codex_sdk.app_server import AppServerClient, AppServerNotification, AppServerRequest
 from codex_sdk.app_server.methods import AppServerMethods
 from codex_sdk.testing import ErrorReply, FakeAppServer
@@ -90,11 +91,16 @@ async def test_a_refused_handshake_is_an_error() -> None:
     assert caught.value.method == "initialize"
 
 
-async def test_a_server_that_does_not_answer_the_handshake_is_given_up() -> None:
+@pytest.mark.parametrize("options", [{"request_timeout": 0.05}, {}])
+async def test_a_server_that_does_not_answer_the_handshake_is_given_up(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = 5.0 if options else 0.05
+    monkeypatch.setattr(app_server_connection, "_HANDSHAKE_BOUND", bound)
     async with FakeAppServer() as server:
         server.on("initialize", lambda _: anyio.sleep_forever())
-        with pytest.raises(AppServerTimeoutError, match="initialize"):
-            async with connected(server, request_timeout=0.05):
+        with pytest.raises(AppServerTimeoutError, match=r"initialize within 0\.05 seconds"):
+            async with connected(server, **options):
                 raise AssertionError
 
 
