@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -307,6 +308,24 @@ async def test_a_refusal_that_a_handler_meets_is_not_passed_on() -> None:
         await session.close()
         [error] = session.handler_errors
         assert "thread not found" in str(error)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_handler_that_awaits_what_is_cancelled_has_failed(anyio_backend: str) -> None:
+    async def handler(_: object) -> Any:
+        task = asyncio.ensure_future(anyio.sleep_forever())
+        await checkpoint()
+        task.cancel()
+        await task
+
+    async with turns() as fake:
+        session = await fake.client.turn_session(
+            THREAD, "hi", handlers=RequestHandlers(on_command_approval=handler)
+        )
+        assert await ask(fake, COMMAND) == SAFE[COMMAND]
+        await session.close()
+        [error] = session.handler_errors
+        assert "CancelledError" in str(error)
 
 
 async def test_the_error_of_the_block_is_the_one_that_leaves_it() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from inspect import isawaitable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 import anyio
@@ -146,25 +147,13 @@ def handling(
         handler = getattr(handlers, name)
         if handler is None:
             return NOT_MINE
-        try:
+        with _Judging(name, request.method, is_over, on_unfinished):
             message = AppServerRequest(request.id, request.method, request.params, lenient=lenient)
             given = message if name == "on_request" else message.payload
             answer = await _within(handlers.timeout, handler, given)
             if name == "on_request" and answer is None:
                 return NOT_MINE
             return answer_of(request, answer)
-        except anyio.get_cancelled_exc_class():
-            if is_over():
-                on_unfinished(
-                    UnfinishedHandlerError(
-                        f"the turn ended before {name} had answered {request.method}"
-                    )
-                )
-            raise
-        except Exception as error:
-            raise CodexError(
-                f"{name} failed, and {request.method} was declined: {_told(error)}"
-            ) from error
 
     return answer
 
@@ -176,5 +165,38 @@ async def _within(limit: float | None, handler: Handler[Any, Any], given: Any) -
     raise TimeoutError(f"it took longer than {limit} seconds")
 
 
-def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, CodexError) else f"{type(error).__name__}: {error}"
+@attrs.frozen
+class _Judging:
+    """A block that asks a handler; tells what has become of it, in words of its request."""
+
+    name: str
+    method: str
+    is_over: Callable[[], bool]
+    on_unfinished: Callable[[CodexError], None]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        _: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, anyio.get_cancelled_exc_class()):
+            # or else it is asyncio's, of something that was cancelled and that the handler has awaited
+            if anyio.get_current_task().has_pending_cancellation():
+                self._take_note_of_cancellation()
+                return
+        elif not isinstance(error, Exception):
+            return
+        told = str(error) if isinstance(error, CodexError) else f"{type(error).__name__}: {error}"
+        raise CodexError(f"{self.name} failed, and {self.method} was declined: {told}") from error
+
+    def _take_note_of_cancellation(self) -> None:
+        if self.is_over():
+            self.on_unfinished(
+                UnfinishedHandlerError(
+                    f"the turn ended before {self.name} had answered {self.method}"
+                )
+            )
