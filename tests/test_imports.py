@@ -30,7 +30,7 @@ AppServerOptions AppServerTurnSession ApprovalDecisions AppServerInput AppServer
 """.split()
 
 OWN = """
-AppServerClosedError AppServerTimeoutError RequestHandlers Tool ToolSet tool
+AppServerClosedError AppServerTimeoutError RequestHandlers Tool ToolImage ToolSet UnfinishedHandlerError tool
 CodexBinary CodexNotFoundError CodexTimeoutError CodexWarning FileUpdateChange ParsedTurn StreamedTurn
 ThreadMismatchError TurnStream UnknownEvent UnknownEvents UnknownItem UserInput find_codex
 """.split()

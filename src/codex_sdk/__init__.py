@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .app_server import AppServerTurnSession as AppServerTurnSession
     from .app_server import AppServerUserInput as AppServerUserInput
     from .app_server import RequestHandlers as RequestHandlers
+    from .app_server import UnfinishedHandlerError as UnfinishedHandlerError
     from .codex import Codex as Codex
     from .events import ItemCompletedEvent as ItemCompletedEvent
     from .events import ItemStartedEvent as ItemStartedEvent
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from .thread import Thread as Thread
     from .thread import TurnStream as TurnStream
     from .tools import Tool as Tool
+    from .tools import ToolImage as ToolImage
     from .tools import ToolSet as ToolSet
     from .tools import tool as tool
     from .turn import ParsedTurn as ParsedTurn
@@ -169,6 +171,7 @@ __all__ = [
     "TodoItem",
     "TodoListItem",
     "Tool",
+    "ToolImage",
     "ToolSet",
     "Turn",
     "TurnCompletedEvent",
@@ -177,6 +180,7 @@ __all__ = [
     "TurnOptions",
     "TurnStartedEvent",
     "TurnStream",
+    "UnfinishedHandlerError",
     "UnknownEvent",
     "UnknownEvents",
     "UnknownItem",
@@ -201,6 +205,7 @@ _HOMES = {
     "AppServerUserInput": ".app_server",
     "ApprovalDecisions": ".app_server",
     "RequestHandlers": ".app_server",
+    "UnfinishedHandlerError": ".app_server",
     "Codex": ".codex",
     "ItemCompletedEvent": ".events",
     "ItemStartedEvent": ".events",
@@ -271,6 +276,7 @@ _HOMES = {
     "Thread": ".thread",
     "TurnStream": ".thread",
     "Tool": ".tools",
+    "ToolImage": ".tools",
     "ToolSet": ".tools",
     "tool": ".tools",
     "ParsedTurn": ".turn",

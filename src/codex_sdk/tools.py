@@ -45,13 +45,13 @@ class Tool(Generic[P, R_co]):
         description: str | None = None,
     ) -> None:
         self.function: Callable[P, R_co] = function
-        self.name = _name_of(function) if name is None else name
+        self.name: str = _name_of(function) if name is None else name
         _check_function(function, self.name)
         _check_name(self.name)
         self._signature = signature_of(function, self.name)
-        self.description = _description_of(function) if description is None else description
+        self.description: str = _description_of(function) if description is None else description
         self.input_schema: Mapping[str, Any] = self._signature.schema
-        self.is_async = _is_async(function)
+        self.is_async: bool = _is_async(function)
         _warn_of_size(self)
         functools.update_wrapper(self, function, updated=())
 

@@ -92,7 +92,7 @@ class AppServerConnection:
         self.tools = tools
         self.options = options
         self.info: AppServerInfo | None = None
-        self.leftovers = server.leftovers
+        self.leftovers: Leftovers = server.leftovers
         self._server = server
 
     @property

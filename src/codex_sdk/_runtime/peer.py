@@ -123,7 +123,7 @@ class Peer:
         max_line_bytes: int,
         redact: Callable[[str], str],
     ) -> None:
-        self.statistics = Statistics()
+        self.statistics: Statistics = Statistics()
         self.notifications: Subscription = ConnectionStream(self._count_dropped)
         self._transport = transport
         self._on_request = on_request
@@ -380,7 +380,7 @@ async def connected_peer(
                     pumps.start_soon(peer.write)
                     await peer.read(task_group)
 
-        task_group.start_soon(serve, name="codex_sdk app-server connection")
+        task_group.start_soon(serve, name="codex_sdk app-server connection")  # noqa: ASYNC113 - in its time
         try:
             yield peer
         finally:

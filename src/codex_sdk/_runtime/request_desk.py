@@ -30,8 +30,8 @@ class _Claim:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.taken = anyio.Event()
-        self.answered = anyio.Event()
+        self.taken: anyio.Event = anyio.Event()
+        self.answered: anyio.Event = anyio.Event()
         self.result: Any = None
         self.error: CodexAppServerError | None = None
 

@@ -102,11 +102,11 @@ async def _answer(call: _Call, arguments: object) -> dict[str, Any]:
         return _failed(str(error))
     try:
         return {"contentItems": _content(await call.run(values)), "success": True}
-    except anyio.get_cancelled_exc_class() as error:
-        await checkpoint_if_cancelled()
-        # Nobody cancels this task: the function has awaited something that was cancelled.
+    except anyio.get_cancelled_exc_class() as error:  # noqa: ASYNC103 - see below
+        await checkpoint_if_cancelled()  # noqa: ASYNC102 - raises if this task is cancelled
+        # It is not: the function has awaited something that was cancelled.
         _log.exception("the tool %s failed", name)
-        return _failed(_told(error))
+        return _failed(_told(error))  # noqa: ASYNC104
     except Exception as error:  # noqa: BLE001 - the function may raise anything
         _log.exception("the tool %s failed", name)
         return _failed(_told(error))
@@ -139,8 +139,8 @@ class _Call:
         def run() -> tuple[Any, BaseException | None]:
             try:
                 return context.run(function), None
-            except BaseException as error:  # noqa: BLE001 - raised in the task that waits
-                return None, error
+            except BaseException as error:  # noqa: ASYNC103, BLE001 - raised in the task that waits
+                return None, error  # noqa: ASYNC104
             finally:
                 host.call_soon(self._done)
 
@@ -199,5 +199,6 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__pydantic_serializer__"):
         from pydantic import TypeAdapter
 
-        return TypeAdapter(type(value)).dump_python(value, mode="json")
+        adapter: TypeAdapter[Any] = TypeAdapter(cast("type[Any]", type(value)))
+        return adapter.dump_python(value, mode="json")
     raise TypeError(f"the tool returned {value!r:.100}, which is neither a text nor JSON")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .._core.app_server_input import AppServerUserInput as AppServerUserInput
     from .approvals import ApprovalDecisions as ApprovalDecisions
     from .approvals import RequestHandlers as RequestHandlers
+    from .approvals import UnfinishedHandlerError as UnfinishedHandlerError
     from .client import AppServerClient as AppServerClient
     from .messages import AppServerNotification as AppServerNotification
     from .messages import AppServerRequest as AppServerRequest
@@ -27,6 +28,7 @@ __all__ = [
     "AppServerUserInput",
     "ApprovalDecisions",
     "RequestHandlers",
+    "UnfinishedHandlerError",
 ]
 
 _HOMES = {
@@ -39,6 +41,7 @@ _HOMES = {
     "AppServerUserInput": ".._core.app_server_input",
     "ApprovalDecisions": ".approvals",
     "RequestHandlers": ".approvals",
+    "UnfinishedHandlerError": ".approvals",
 }
 """In which module each name lives."""
 
