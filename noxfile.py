@@ -83,7 +83,12 @@ def lint(session: nox.Session) -> None:
     _install(session, "testing", "lint")
     written = (path for path in (ROOT / "src").rglob("*.py") if "_generated" not in path.parts)
     files = [str(path.relative_to(ROOT)) for path in sorted(written)]
-    flake8_async = ("flake8-async", "--anyio", "--enable=ASYNC1,ASYNC900", "--disable=ASYNC106,ASYNC109")
+    flake8_async = (
+        "flake8-async",
+        "--anyio",
+        "--enable=ASYNC1,ASYNC900",
+        "--disable=ASYNC106,ASYNC109",
+    )
     _run_all(
         session,
         ("ruff", "format", "--check"),
