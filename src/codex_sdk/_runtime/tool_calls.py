@@ -199,6 +199,7 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__pydantic_serializer__"):
         from pydantic import TypeAdapter
 
-        adapter: TypeAdapter[Any] = TypeAdapter(cast("type[Any]", type(value)))
+        cls = cast("type[Any]", value.__class__)
+        adapter: TypeAdapter[Any] = TypeAdapter(cls)
         return adapter.dump_python(value, mode="json")
     raise TypeError(f"the tool returned {value!r:.100}, which is neither a text nor JSON")
