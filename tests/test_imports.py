@@ -30,6 +30,7 @@ AppServerOptions AppServerTurnSession ApprovalDecisions AppServerInput AppServer
 """.split()
 
 OWN = """
+BackendName StoredThread StoredThreads
 AppServerClosedError AppServerTimeoutError RequestHandlers Tool ToolImage ToolSet UnfinishedHandlerError tool
 CodexBinary CodexNotFoundError CodexTimeoutError CodexWarning FileUpdateChange ParsedTurn StreamedTurn
 ThreadMismatchError TurnStream UnknownEvent UnknownEvents UnknownItem UserInput find_codex

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._io.locate import CodexBinary as CodexBinary
     from ._io.locate import find_codex as find_codex
+    from ._runtime.stored_threads import StoredThread as StoredThread
+    from ._runtime.stored_threads import StoredThreads as StoredThreads
     from .abort import AbortController as AbortController
     from .abort import AbortSignal as AbortSignal
     from .app_server import ApprovalDecisions as ApprovalDecisions
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
     from .options import ApprovalsReviewer as ApprovalsReviewer
     from .options import AppServerClientInfo as AppServerClientInfo
     from .options import AppServerOptions as AppServerOptions
+    from .options import BackendName as BackendName
     from .options import CodexOptions as CodexOptions
     from .options import ModelPersonality as ModelPersonality
     from .options import ModelReasoningEffort as ModelReasoningEffort
@@ -117,6 +120,7 @@ __all__ = [
     "ApprovalDecisions",
     "ApprovalMode",
     "ApprovalsReviewer",
+    "BackendName",
     "Codex",
     "CodexAbortError",
     "CodexAppServerError",
@@ -157,6 +161,8 @@ __all__ = [
     "RunResult",
     "RunStreamedResult",
     "SandboxMode",
+    "StoredThread",
+    "StoredThreads",
     "StreamedTurn",
     "TextInput",
     "Thread",
@@ -195,6 +201,8 @@ __all__ = [
 _HOMES = {
     "CodexBinary": "._io.locate",
     "find_codex": "._io.locate",
+    "StoredThread": "._runtime.stored_threads",
+    "StoredThreads": "._runtime.stored_threads",
     "AbortController": ".abort",
     "AbortSignal": ".abort",
     "AppServerClient": ".app_server",
@@ -263,6 +271,7 @@ _HOMES = {
     "AppServerOptions": ".options",
     "ApprovalMode": ".options",
     "ApprovalsReviewer": ".options",
+    "BackendName": ".options",
     "CodexOptions": ".options",
     "ModelPersonality": ".options",
     "ModelReasoningEffort": ".options",
