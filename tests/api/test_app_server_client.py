@@ -698,6 +698,19 @@ async def test_a_thread_runs_one_turn_at_a_time() -> None:
     assert [request.method for request in server.requests].count("turn/start") == 3
 
 
+async def test_a_turn_that_ends_before_its_start_is_answered_does_not_run() -> None:
+    async def start(request: Any) -> Any:
+        await server.notify("turn/started", {"threadId": "t-1", "turn": {"id": "u-1"}})
+        await server.notify("turn/completed", {"threadId": "t-1", "turn": {"id": "u-1"}})
+        return TURN
+
+    async with FakeAppServer() as server:
+        server.on("turn/start", start)
+        async with connected(server) as client:
+            assert await client.turn_start("t-1", "hi") == TURN
+            assert await client.turn_start("t-1", "hi") == TURN
+
+
 async def test_two_tasks_cannot_start_a_turn_of_one_thread() -> None:
     async with FakeAppServer() as server:
         server.on("turn/start", TURN)

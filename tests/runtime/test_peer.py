@@ -335,6 +335,80 @@ class TestServerRequests:
             with anyio.fail_after(10):
                 await cancelled.wait()
 
+    @pytest.mark.parametrize("end", ["resolved", "turn"])
+    async def test_one_that_is_over_before_anybody_is_asked_keeps_nobody(
+        self, connect: Connect, wire: Wire, end: str
+    ) -> None:
+        kept: list[Request] = []
+
+        async def on_request(request: Request, turn: TurnSubscription | None) -> Any:
+            kept.append(request)
+            await anyio.sleep_forever()
+
+        request = {"id": 1, "method": "ask", "params": {"threadId": "T", "turnId": "1"}}
+        ending = {"method": "serverRequest/resolved", "params": {"requestId": 1}}
+        if end == "turn":
+            ending = {"method": "turn/completed", "params": {"threadId": "T", "turnId": "1"}}
+        async with connect(on_request) as peer:
+            await wire.say_bytes("\n".join([*map(json.dumps, (request, ending)), ""]).encode())
+            await peer.notifications.receive()
+            await anyio.wait_all_tasks_blocked()
+            assert kept == []
+
+    async def test_one_that_names_a_thread_alone_ends_with_the_threads_turn(
+        self, connect: Connect, wire: Wire
+    ) -> None:
+        begun, cancelled = anyio.Event(), anyio.Event()
+
+        async def on_request(request: Request, turn: TurnSubscription | None) -> Any:
+            begun.set()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                cancelled.set()
+
+        async with connect(on_request):
+            await wire.say(id=1, method="ask", params={"threadId": "T", "turnId": None})
+            await begun.wait()
+            await wire.tell("turn/completed", "T", None, turn={"id": "1"})
+            with anyio.fail_after(10):
+                await cancelled.wait()
+
+    async def test_one_that_comes_twice_is_answered_once(
+        self, connect: Connect, wire: Wire
+    ) -> None:
+        release = anyio.Event()
+
+        async def on_request(request: Request, turn: TurnSubscription | None) -> Any:
+            await release.wait()
+            return "answer"
+
+        async with connect(on_request) as peer:
+            for _ in range(2):
+                await wire.say(id=1, method="ask", params={})
+            answers: dict[str, Any] = {}
+            async with anyio.create_task_group() as task_group:
+                task_group.start_soon(ask, peer, answers, "m")
+                await wire.say(id=(await wire.heard())["id"], result="ok")
+            release.set()
+            assert await wire.heard() == {"id": 1, "result": "answer"}
+            await wire.say(id=1, method="ask", params={})  # and once more, in its own right
+            assert await wire.heard() == {"id": 1, "result": "answer"}
+
+    async def test_an_answer_that_cannot_be_sent_is_an_error_of_that_request_alone(
+        self, connect: Connect, wire: Wire
+    ) -> None:
+        async def on_request(request: Request, turn: TurnSubscription | None) -> Any:
+            return "\ud800" if request.id == 1 else "answer"
+
+        async with connect(on_request):
+            await wire.say(id=1, method="ask", params={})
+            reply = await wire.heard()
+            assert (reply["id"], reply["error"]["code"]) == (1, -32603)
+            assert "cannot be sent" in reply["error"]["message"]
+            await wire.say(id=2, method="ask", params={})
+            assert await wire.heard() == {"id": 2, "result": "answer"}
+
 
 class TestTheEnd:
     async def test_everybody_who_waits_learns_of_it_with_the_evidence(

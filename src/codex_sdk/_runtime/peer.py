@@ -15,6 +15,7 @@ from typing import Any, Union
 import anyio
 import attrs
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 
 from .._core.jsonrpc import (
     Connection,
@@ -46,6 +47,9 @@ _OUTGOING = 64
 
 _LAST_WORDS = 1.0
 """Seconds that a server, which no longer takes what it is sent, has to say why (by its end)."""
+
+_INTERNAL_ERROR = -32603
+"""What an answer is refused with that cannot be sent."""
 
 OnRequest = Callable[[Request, "TurnSubscription | None"], Awaitable[Any]]
 """Returns the result for a request of the server's; it is given the turn that the request belongs to, if
@@ -223,7 +227,7 @@ class Peer:
 
     def take_note_of_turn(self, thread_id: str, turn_id: str) -> None:
         """Take note of a turn that the server has just answered to have started (by ``on_result``)."""
-        self._turns.running[thread_id] = turn_id
+        self._turns.take_note_of_answer(thread_id, turn_id)
 
     @property
     def runs_turns(self) -> bool:
@@ -278,7 +282,7 @@ class Peer:
             if (waiter := self._waiters.get(message.id)) is not None:
                 waiter.take(message)
         elif isinstance(message, Request):
-            task_group.start_soon(self._answer, message, name=f"codex_sdk {message.method}")
+            self._take_request(message, task_group)
         elif isinstance(message, StrayResponse):
             self._count_stray(message)
         elif isinstance(message, Malformed):
@@ -301,7 +305,7 @@ class Peer:
         if notification.method == "serverRequest/resolved":
             self._drop_requests(lambda key, _: key == notification.params.get("requestId"))
         elif notification.method == "turn/completed":
-            self._drop_requests(lambda _, of: of == address)
+            self._drop_requests(lambda _, of: of in (address, (address.thread_id, None)))
         self._deliver(notification, address)
 
     def _deliver(self, notification: Notification, address: Address) -> None:
@@ -318,25 +322,34 @@ class Peer:
             if concerns(request_id, handling.address):
                 handling.scope.cancel("the server no longer waits for the answer")
 
-    async def _answer(self, request: Request) -> None:
-        address = address_of(request.params)
-        with anyio.CancelScope() as scope:
-            self._handlings[request.id] = _Handling(scope, address)
-            try:
-                line = await self._answer_line(request, self._turns.asked(address))
-                await self._send(line)
-            except AppServerClosedError:
-                pass  # nobody is left who could be answered
-            finally:
-                del self._handlings[request.id]
+    def _take_request(self, request: Request, task_group: TaskGroup) -> None:
+        if request.id in self._handlings:
+            return  # it came twice, and will be answered
+        handling = _Handling(anyio.CancelScope(), address_of(request.params))
+        self._handlings[request.id] = handling
+        task_group.start_soon(self._answer, request, handling, name=f"codex_sdk {request.method}")
 
-    async def _answer_line(self, request: Request, turn: TurnSubscription | None) -> bytes:
+    async def _answer(self, request: Request, handling: _Handling) -> None:
         try:
-            return self._connection.response(request.id, await self._on_request(request, turn))
+            with handling.scope:
+                await checkpoint()  # what is over already is told to nobody
+                await self._send(await self._answer_line(request, handling.address))
+        except AppServerClosedError:
+            pass  # nobody is left who could be answered
+        finally:
+            del self._handlings[request.id]
+
+    async def _answer_line(self, request: Request, address: Address) -> bytes:
+        try:
+            result = await self._on_request(request, self._turns.asked(address))
+            return self._connection.response(request.id, result)
         except CodexAppServerError as error:
-            return self._connection.error_response(
-                request.id, error.code, error.message, error.data
-            )
+            refusal = error
+        except CodexError as error:
+            refusal = CodexAppServerError(_INTERNAL_ERROR, str(error))
+        return self._connection.error_response(
+            request.id, refusal.code, refusal.message, refusal.data
+        )
 
     def end(self, failure: Failure) -> None:
         """End the connection for all who use it."""

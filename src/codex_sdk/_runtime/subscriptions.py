@@ -10,7 +10,7 @@ from anyio.lowlevel import checkpoint
 
 from .._core.jsonrpc import Notification, Request
 from .._core.merging import NotificationQueue
-from .._core.routing import Address
+from .._core.routing import Address, address_of
 from ..exceptions import CodexError
 
 __all__ = ["ConnectionStream", "Failure", "Subscription", "TurnSubscription", "Turns"]
@@ -175,6 +175,14 @@ class Turns:
             self.running[thread_id] = turn_id
         elif _ends_turn(notification, self.running.get(thread_id), turn_id):
             self.running.pop(thread_id, None)
+
+    def take_note_of_answer(self, thread_id: str, turn_id: str) -> None:
+        """Learn from the answer to ``turn/start``, which may come when the turn has ended already."""
+        starting = self._starting.get(thread_id)
+        came = [] if starting is None else starting.held
+        ended = Address(thread_id, turn_id)
+        if not any(it.method == "turn/completed" and address_of(it.params) == ended for it in came):
+            self.running[thread_id] = turn_id
 
     def follower(self, address: Address) -> TurnSubscription | None:
         """Return who follows a turn that has not ended, or a turn of this thread that is just starting."""
