@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import anyio
 import attrs
 import pytest
+from anyio.lowlevel import checkpoint
 
 from codex_sdk import (
     AppServerClosedError,
@@ -25,6 +27,7 @@ from codex_sdk import (
     CodexTimeoutError,
     CodexWarning,
     ItemUpdatedEvent,
+    Thread,
     ThreadMismatchError,
     ThreadOptions,
     TurnFailedError,
@@ -415,3 +418,63 @@ async def test_exec_users_load_nothing_of_the_app_server() -> None:
     )
     done = await anyio.run_process([sys.executable, "-c", code], env=dict(os.environ))
     assert done.stdout.decode().strip() == "[]"
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_reader_that_asyncio_cancels_loses_no_event(
+    options: ThreadOptions, steps: int
+) -> None:
+    of = {"threadId": THREAD_ID, "turnId": "u-1"}
+    turn = {"id": "u-1", "status": "completed", "items": [], "error": None}
+    server = a_server(turn_start={"turn": turn})
+    types: list[str] = []
+
+    async def read() -> None:
+        async for event in stream:
+            types.append(event.type)  # noqa: PERF401 - the call is cancelled
+
+    async with server, connected(server) as codex:
+        async with codex.start_thread(options).stream("hi") as stream:
+            await server.notify("turn/started", {**of, "turn": turn})
+            reading = asyncio.create_task(read())
+            while types != ["thread.started", "turn.started"]:
+                await checkpoint()
+            message = {"type": "agentMessage", "id": "i", "text": "Hello"}
+            await server.notify("item/completed", {**of, "item": message})
+            for _ in range(steps):
+                await checkpoint()
+            reading.cancel()
+            await asyncio.wait([reading])
+            await server.notify("turn/completed", {**of, "turn": turn})
+            await read()
+    assert types == ["thread.started", "turn.started", "item.completed", "turn.completed"]
+
+
+async def test_a_turn_that_waits_for_the_server_when_the_client_is_closed_is_refused(
+    options: ThreadOptions,
+) -> None:
+    server = a_server()
+    begun = anyio.Event()
+
+    @asynccontextmanager
+    async def slowly() -> AsyncIterator[Any]:
+        begun.set()
+        await anyio.sleep_forever()
+        yield
+
+    outcomes: list[str] = []
+
+    async def run(thread: Thread) -> None:
+        with pytest.raises(CodexError, match="was closed before") as caught:
+            await thread.run("hi")
+        outcomes.append(str(caught.value))
+
+    with anyio.fail_after(10):
+        async with server, anyio.create_task_group() as task_group:
+            made = CodexOptions(backend="app-server")
+            async with Codex(made, connect=slowly) as codex:
+                for _ in range(2):
+                    task_group.start_soon(run, codex.start_thread(options))
+                await begun.wait()
+    assert len(outcomes) == 2

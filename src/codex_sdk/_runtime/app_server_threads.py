@@ -17,7 +17,7 @@ from anyio.lowlevel import checkpoint
 
 from .._core.checks import encoded_prompt
 from .._core.item_mapping import TurnMapper
-from .._core.jsonrpc import Request
+from .._core.jsonrpc import Notification, Request
 from .._core.server_requests import COMMAND_APPROVAL, ApprovalDecisions
 from .._core.thread_params import turn_input
 from .._host import Host, current_host
@@ -97,7 +97,7 @@ class AppServerThreads:
             finally:
                 del self._homes[host]
                 with anyio.move_on_after(_CLOSE_BOUND, shield=True):
-                    await home.close()
+                    await home.close_for_good()
 
     @asynccontextmanager
     async def turn(
@@ -247,6 +247,7 @@ class _Home:
         self._task_group = task_group
         self._hosted: Hosted[LoadedThreads] | None = None
         self._starting = anyio.Lock()
+        self._closed = False
 
     async def connected(self) -> LoadedThreads:
         """Return the connection to the server, which is started, if there is none that lives.
@@ -258,6 +259,8 @@ class _Home:
             if self.link is not None and self.link.connection.peer.failure is None:
                 return self.link
             await self.close()
+            if self._closed:
+                raise CodexError("the Codex client was closed before the turn had started")
             hosted = self._hosted = Hosted(
                 _connected(self._codex, self._connect), LoadedThreads.serve
             )
@@ -266,6 +269,11 @@ class _Home:
 
     def _spawn(self, function: Callable[[], Any], name: str) -> None:
         self._task_group.start_soon(function, name=name)
+
+    async def close_for_good(self) -> None:
+        """End the server, and start no other."""
+        self._closed = True
+        await self.close()
 
     async def close(self) -> None:
         """End the server."""
@@ -320,6 +328,7 @@ class _TurnEvents:
         self._running = running
         self._mapper = mapper
         self._link = link
+        self._batch: Sequence[Notification] = ()
         self._first: list[ThreadEvent] = [ThreadStartedEvent(running.thread_id)]
 
     @property
@@ -337,12 +346,19 @@ class _TurnEvents:
         if self._first:
             first, self._first = self._first, []
             return first
-        while batch := await self._running.receive_batch():
+        while await self._has_more():
             await checkpoint()  # a warning that came before may still be on its way
+            batch, self._batch = self._batch, ()
             warned = self._link.take_warnings(self._running.thread_id)
             if events := self._mapper.events([*warned, *batch]):
                 return events
         return ()
+
+    async def _has_more(self) -> bool:
+        """Wait for the next batch, and keep it: a call that is cancelled before it is used loses nothing."""
+        if not self._batch:
+            self._batch = await self._running.receive_batch()
+        return bool(self._batch)
 
 
 def _told_in_full(request: Request, turn: RunningTurn) -> Request:
