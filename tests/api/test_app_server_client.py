@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import math
@@ -263,6 +264,20 @@ async def test_a_start_that_is_cancelled_leaves_nothing_behind() -> None:
         server.on("initialize", {"userAgent": "x/0.163.0 (y)"})
         await client.start()  # the fake server has one client at a time
         await client.close()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_start_whose_task_asyncio_cancels_before_it_runs_ends() -> None:
+    async with FakeAppServer() as server:
+        client = AppServerClient(connect=server.connect)
+        before = asyncio.all_tasks()
+        starting = asyncio.create_task(client.start())
+        await anyio.lowlevel.checkpoint()
+        for task in asyncio.all_tasks() - before:  # as a closing loop does
+            task.cancel()
+        done, _ = await asyncio.wait([starting], timeout=10)
+        assert done
+        assert server.connections == 0
 
 
 async def test_a_client_that_is_closed_while_it_starts_does_not_start() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from codex_sdk import (
     AppServerClosedError,
@@ -370,6 +372,45 @@ async def test_closing_the_client_ends_its_sessions_before_the_connection() -> N
         for session in (one, two):
             assert session.final_turn is not None
             assert session.final_turn["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("steps", range(4))
+async def test_closing_that_asyncio_cancels_ends_all_the_same(steps: int) -> None:
+    interrupted = anyio.Event()
+
+    async def never(_: object) -> None:
+        interrupted.set()
+        await anyio.sleep_forever()
+
+    async def use() -> None:
+        async with turns() as fake:
+            fake.server.on("turn/interrupt", never)
+            await fake.client.turn_session(THREAD, "hi")
+            await fake.client.turn_session(OTHER, "hi")
+
+    using = asyncio.create_task(use())
+    await interrupted.wait()
+    for _ in range(steps):
+        await checkpoint()
+    using.cancel()
+    done, _ = await asyncio.wait([using], timeout=10)
+    assert done
+
+
+async def test_a_handler_may_close_the_client_that_it_serves() -> None:
+    async def close(_: object) -> str:
+        await fake.client.close()
+        await anyio.sleep_forever()
+        return "accept"
+
+    handlers = RequestHandlers(on_command_approval=close)
+    with anyio.fail_after(10):
+        async with turns() as fake:
+            session = await fake.client.turn_session(THREAD, "hi", handlers=handlers)
+            await fake.begin_asking(COMMAND, THREAD, "u-1", command="ls", cwd="/")
+            await session.wait()
+    assert fake.interrupted == [{"threadId": THREAD, "turnId": "u-1"}]
 
 
 async def test_a_client_without_a_block_has_sessions_too() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from .._host import current_host
 from .._io.task_groups import open_task_group
@@ -18,6 +20,9 @@ T = TypeVar("T")
 
 Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]], str], object]
 """Starts a task (a function and a name) that outlives the caller's current block."""
+
+_inside: ContextVar[tuple[object, ...]] = ContextVar("codex_sdk_inside", default=())
+"""The blocks that the calling task belongs to: which wait for it, when they are left."""
 
 
 class Hosted(Generic[T]):
@@ -36,6 +41,7 @@ class Hosted(Generic[T]):
         self._scope = anyio.CancelScope()
         self._started = anyio.Event()
         self._ended = anyio.Event()
+        self._begun = False
         self._yielded: list[T] = []
         self._error: Exception | None = None
 
@@ -70,15 +76,28 @@ class Hosted(Generic[T]):
             return self._yielded[0]
         raise self._error or CodexError("the app-server was closed before it had started")
 
+    def begin_to_stop(self) -> None:
+        """Have the block left, without waiting for that."""
+        self._stop.set()
+        if not self._yielded:
+            self._scope.cancel("it is to be left before it is entered")
+        if (
+            not self._begun
+        ):  # and perhaps it never will be: a closing loop cancels tasks before they run
+            self._end()
+
     async def stop(self) -> None:
         """Leave the block, and wait until it is left; whatever happens to the waiting task.
+
+        A task of the block's own, such as that of a handler, does not wait: the block waits for it.
 
         Raises:
             Exception: whatever has gone wrong in the block, since it was entered.
         """
-        self._stop.set()
-        if not self._yielded:
-            self._scope.cancel("it is to be left before it is entered")
+        self.begin_to_stop()
+        if self in _inside.get():
+            await checkpoint()
+            return
         with anyio.CancelScope(shield=True):  # bounded: leaving the block is
             await self._ended.wait()
         if self._yielded and self._error is not None:
@@ -86,6 +105,10 @@ class Hosted(Generic[T]):
             raise error
 
     async def _run(self, shielded: bool) -> None:
+        if self._stop.is_set():
+            return
+        self._begun = True
+        _inside.set((*_inside.get(), self))
         try:
             with self._scope:
                 async with self._block as value:
@@ -96,8 +119,11 @@ class Hosted(Generic[T]):
         except Exception as error:  # noqa: BLE001 - raised by start() or stop(), whatever it is
             self._error = error
         finally:
-            self._started.set()
-            self._ended.set()
+            self._end()
+
+    def _end(self) -> None:
+        self._started.set()
+        self._ended.set()
 
     async def _until_over(self, value: T) -> None:
         async def watch() -> None:

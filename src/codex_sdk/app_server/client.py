@@ -222,18 +222,23 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
 
         Turn sessions are closed first. Whatever waits for the server raises
         :class:`~codex_sdk.AppServerClosedError`, and iterations over what it sends end.
+
+        A handler or a tool may close the client that it serves. There, nothing is waited for: the handler
+        is itself ended by the closing.
         """
         hosted, self._hosted = self._hosted, None
         if self._link is not None:
             self._link.close()
-            if self._link.sessions is not None and hosted is not None and not hosted.host.closed:
-                await self._link.sessions.close()
         if hosted is None:
             await checkpoint()
         elif hosted.host.closed:
             end_abandoned()
         else:
-            await hosted.stop()
+            try:
+                if self._link is not None and self._link.sessions is not None:
+                    await self._link.sessions.close()
+            finally:  # asyncio's own cancellation is waited for by no shield
+                await hosted.stop()
 
     async def aclose(self) -> None:
         """Do what :meth:`close` does, by the name that ``contextlib.aclosing`` knows."""

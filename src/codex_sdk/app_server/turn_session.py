@@ -57,10 +57,11 @@ class SessionHost:
 
     async def close(self) -> None:
         """End all sessions, whatever happens to the waiting task."""
-        with anyio.CancelScope(shield=True):  # bounded: leaving a turn is
-            async with anyio.create_task_group() as task_group:
-                for session in tuple(self.sessions):
-                    task_group.start_soon(session.close)
+        sessions = tuple(self.sessions)
+        for session in sessions:
+            session._begin_to_close()
+        for session in sessions:
+            await session.close()
 
 
 class Each(AsyncIterator[T], Generic[T]):
@@ -200,6 +201,10 @@ class AppServerTurnSession(anyio.AsyncContextManagerMixin):
         """
         if self._hosted is not None:
             await self._hosted.stop()
+
+    def _begin_to_close(self) -> None:
+        if self._hosted is not None:
+            self._hosted.begin_to_stop()
 
     @asynccontextmanager
     async def _block(self, host: SessionHost) -> AsyncGenerator[RunningTurn, None]:
