@@ -21,9 +21,10 @@ _VARYING = frozenset({"delta", "emittedAtMs"})
 class _Text:
     """Pieces of one text, joined when they are read: joining at each arrival would take quadratic time."""
 
-    __slots__ = ("_first", "_pieces")
+    __slots__ = ("_first", "_pieces", "key")
 
-    def __init__(self, first: Notification) -> None:
+    def __init__(self, key: tuple[Any, ...], first: Notification) -> None:
+        self.key = key
         self._first = first
         self._pieces: list[str] = [first.params["delta"]]
 
@@ -70,7 +71,7 @@ class NotificationQueue:
         if (text := self._growing.get(key)) is not None:
             text.add(piece)
         else:
-            text = self._growing[key] = _Text(piece)
+            text = self._growing[key] = _Text(key, piece)
             self._items.append(text)
 
     def pop(self) -> Notification:
@@ -82,10 +83,8 @@ class NotificationQueue:
         item = self._items.popleft()
         if isinstance(item, Notification):
             return item
-        if not self._items:
-            self._growing.clear()
-        else:
-            self._growing = {key: text for key, text in self._growing.items() if text is not item}
+        if self._growing.get(item.key) is item:
+            del self._growing[item.key]
         return item.joined()
 
     def pop_all(self) -> list[Notification]:
