@@ -129,12 +129,15 @@ async def test_a_key_is_given_by_a_login() -> None:
 
 async def test_a_refused_login_is_an_error_that_does_not_repeat_the_key() -> None:
     async with FakeAppServer() as server:
-        server.on("account/login/start", ErrorReply("forced method is not sk-0123456789"))
+        given = {"given": ["sk-0123456789", 1]}
+        refusal = ErrorReply("forced method is not sk-0123456789", data=given)
+        server.on("account/login/start", refusal)
         with pytest.raises(CodexAppServerError, match="api_key has no effect") as caught:
             async with connected(server, api_key="sk-0123456789"):
                 raise AssertionError
     assert "sk-0123456789" not in str(caught.value)
     assert "<CODEX_API_KEY>" in caught.value.message
+    assert caught.value.data == {"given": ["<CODEX_API_KEY>", 1]}
 
 
 @pytest.mark.parametrize(

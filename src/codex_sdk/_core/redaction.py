@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any, cast
 
-__all__ = ["redact"]
+__all__ = ["redact", "redact_data"]
 
 _SECRET_NAME = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 _SHORTEST_SECRET = 6
@@ -26,6 +27,18 @@ def redact(text: str, environment: Mapping[str, str]) -> str:
     for name, value in secrets:
         text = _without_end_of(value, text.replace(value, f"<{name}>"))
     return text
+
+
+def redact_data(data: Any, environment: Mapping[str, str]) -> Any:
+    """Return *data*, as JSON has it, with all of its texts as :func:`redact` returns them."""
+    if isinstance(data, str):
+        return redact(data, environment)
+    if isinstance(data, list):
+        return [redact_data(item, environment) for item in cast("list[Any]", data)]
+    if isinstance(data, dict):
+        items = cast("dict[str, Any]", data).items()
+        return {key: redact_data(value, environment) for key, value in items}
+    return data
 
 
 def _without_end_of(secret: str, text: str) -> str:

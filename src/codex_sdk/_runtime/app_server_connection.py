@@ -27,7 +27,7 @@ from .._core.app_server_arguments import (
 from .._core.app_server_handshake import AppServerInfo, initialize_params, server_info
 from .._core.environment import checked_api_key, child_environment
 from .._core.jsonrpc import Request
-from .._core.redaction import redact
+from .._core.redaction import redact, redact_data
 from .._core.versions import PINNED, CliVersion, parse_cli_version
 from .._io.locate import find_codex
 from .._io.process import new_marker, owned_process
@@ -232,9 +232,8 @@ class AppServerConnection:
                 detail += f"; {_SUCCESSORS[error.method]}"
         elif "requires experimentalApi capability" in message:
             detail = "connect with AppServerOptions(experimental_api_enabled=True)"
-        return CodexAppServerError(
-            error.code, message, error.data, method=error.method, detail=detail
-        )
+        data = redact_data(error.data, self._server.secrets)
+        return CodexAppServerError(error.code, message, data, method=error.method, detail=detail)
 
     def _describe(self) -> str:
         return f"the Codex CLI that is connected, {self.version or 'of an unknown version'},"
