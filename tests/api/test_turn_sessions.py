@@ -413,6 +413,39 @@ async def test_a_handler_may_close_the_client_that_it_serves() -> None:
     assert fake.interrupted == [{"threadId": THREAD, "turnId": "u-1"}]
 
 
+async def test_what_a_handler_exits_by_ends_the_connection_and_who_waits_for_it() -> None:
+    class Exit(BaseException):
+        pass
+
+    def leave(_: object) -> str:
+        raise Exit
+
+    handlers = RequestHandlers(on_command_approval=leave)
+    waited: list[bool] = []
+    with pytest.raises(Exit), anyio.fail_after(10):
+        async with turns() as fake, fake.client.turn_session(THREAD, "hi", handlers=handlers) as it:
+            await fake.begin_asking(COMMAND, THREAD, "u-1", command="ls", cwd="/")
+            with anyio.move_on_after(5) as limit:
+                try:
+                    await it.wait()
+                except AppServerClosedError:
+                    pass
+                finally:
+                    waited.append(limit.cancel_called)
+    assert waited == [False]
+
+
+async def test_interrupting_a_turn_whose_server_has_died_tells_of_that() -> None:
+    async with FakeAppServer() as server, AppServerClient(connect=server.connect) as client:
+        server.on("turn/start", {"turn": {"id": "u-1"}})
+        session = await client.turn_session(THREAD, "hi")
+        server.hang_up(exit_code=3, stderr="last words")
+        with pytest.raises(AppServerClosedError):
+            await session.wait()
+        with pytest.raises(AppServerClosedError, match="last words"):
+            await session.interrupt()
+
+
 async def test_a_client_without_a_block_has_sessions_too() -> None:
     async with FakeAppServer() as server:
         server.on("turn/start", {"turn": {"id": "u-1"}})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
-from ..exceptions import CodexError
+from ..exceptions import CodexError, CodexParseError
 from ..options import AppServerClientInfo, AppServerOptions
 from .versions import CliVersion, parse_cli_version
 
@@ -63,8 +63,20 @@ def initialize_params(
     return {"clientInfo": info.as_dict(), "capabilities": capabilities}
 
 
-def server_info(result: Mapping[str, Any]) -> AppServerInfo:
-    """Return what the result of ``initialize`` tells."""
+def server_info(result: object) -> AppServerInfo:
+    """Return what the result of ``initialize`` tells.
+
+    Raises:
+        CodexParseError: it is nothing of the kind.
+    """
+    if not isinstance(result, dict):
+        raise CodexParseError(
+            f"the app-server's answer to initialize is no object: {result!r:.100}"
+        )
+    return _server_info(cast("dict[str, Any]", result))
+
+
+def _server_info(result: Mapping[str, Any]) -> AppServerInfo:
     user_agent = _text(result.get("userAgent")) or ""
     found = _VERSION.search(user_agent)
     return AppServerInfo(

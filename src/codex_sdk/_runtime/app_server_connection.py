@@ -190,7 +190,8 @@ class AppServerConnection:
         Raises:
             CodexError: as :meth:`request` does; ``CodexAppServerError``, where the thread runs no turn.
         """
-        if self._hears_of_all_turns and self.peer.running_turn(thread_id) is None:
+        runs = self.peer.running_turn(thread_id) is not None or self.peer.failure is not None
+        if self._hears_of_all_turns and not runs:
             raise CodexAppServerError(  # the server might not answer at all
                 _INVALID_REQUEST, "no active turn to interrupt", method="turn/interrupt"
             )
@@ -284,7 +285,9 @@ async def app_server_connection(
         try:
             result = await tools.answer(request)
             return await on_request(request, turn) if result is None else result
-        except (KeyboardInterrupt, SystemExit) as error:
+        except (CodexError, anyio.get_cancelled_exc_class()):
+            raise
+        except BaseException as error:
             reason = f"{type(error).__name__} was raised where {request.method} was answered"
             peer.end(lambda: AppServerClosedError(reason))  # or who waits for it would hold this up
             raise

@@ -225,8 +225,14 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
 
         A handler or a tool may close the client that it serves. There, nothing is waited for: the handler
         is itself ended by the closing.
+
+        Raises:
+            CodexError: it is another event loop that the client is in use in.
         """
-        hosted, self._hosted = self._hosted, None
+        hosted = self._hosted
+        if hosted is not None and not hosted.host.closed and hosted.host != current_host():
+            raise CodexError("the AppServerClient is in use in another event loop")
+        self._hosted = None
         if self._link is not None:
             self._link.close()
         if hosted is None:
