@@ -452,3 +452,14 @@ async def test_a_program_may_refuse_a_request_but_no_approval_of_an_old_cli(vers
         else:
             with pytest.raises(CodexAppServerError, match="no"):
                 await approval.answer()
+
+
+async def test_an_answer_that_cannot_be_sent_is_the_handler_s_error() -> None:
+    def fill_in(_: object) -> object:
+        return {"action": "accept", "content": {"name": "\ud800"}}
+
+    async with turns() as fake:
+        session = fake.client.turn_session(THREAD, "hi", handlers=handlers(ELICITATION, fill_in))
+        with pytest.raises(CodexError, match="the answer cannot be sent, it is no JSON"):
+            async with session:
+                assert await ask(fake, ELICITATION) == SAFE[ELICITATION]

@@ -27,6 +27,7 @@ __all__ = [
     "RequestId",
     "Response",
     "StrayResponse",
+    "checked_answer",
 ]
 
 RequestId = Union[int, str]
@@ -222,6 +223,19 @@ def _call(line: bytes, message: dict[str, Any]) -> Message:
 
 def _malformed(line: bytes, reason: str) -> Malformed:
     return Malformed(line[:_SHOWN].decode("utf-8", "replace"), reason)
+
+
+def checked_answer(data: Any) -> Any:
+    """Return *data*, which is to be the answer to a request.
+
+    Raises:
+        CodexError: it cannot be sent.
+    """
+    try:
+        msgspec.json.encode(data, enc_hook=_encode_path)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CodexError(f"the answer cannot be sent, it is no JSON: {error}") from error
+    return data
 
 
 def _line(what: str, message: dict[str, Any]) -> bytes:

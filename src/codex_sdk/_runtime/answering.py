@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from anyio.lowlevel import checkpoint
 
-from .._core.jsonrpc import Request
+from .._core.jsonrpc import Request, checked_answer
 from .._core.server_requests import ApprovalDecisions, decided, safe_answer
 from ..exceptions import CodexAppServerError, CodexError
 
@@ -63,7 +63,7 @@ async def answered(
         for answer in answerers:
             result = await answer(request)
             if result is not NOT_MINE:
-                return result
+                return checked_answer(result)
     except CodexAppServerError:
         if not (legacy and request.method.endswith("/requestApproval")):
             raise

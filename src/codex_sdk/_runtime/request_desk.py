@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import anyio
-import msgspec
 from anyio.lowlevel import checkpoint
 
 from .._core.app_server_input import plain
-from .._core.jsonrpc import Request, RequestId
+from .._core.jsonrpc import Request, RequestId, checked_answer
 from ..exceptions import CodexAppServerError, CodexError
 from .subscriptions import Failure
 
@@ -135,7 +134,7 @@ class RequestDesk:
             raise CodexError(f"no request {request_id!r} of the app-server waits for an answer")
         if error is not None:
             claim.error = _refusal(error)
-        claim.result = _checked(plain(result))
+        claim.result = checked_answer(plain(result))
         claim.taken.set()
         claim.answered.set()
         return claim.request
@@ -150,12 +149,4 @@ def _refusal(error: Mapping[str, Any]) -> CodexAppServerError:
     code, message = error.get("code"), error.get("message")
     if not isinstance(code, int) or not isinstance(message, str):
         raise CodexError('an error is {"code": a number, "message": a text}, and may have "data"')
-    return CodexAppServerError(code, message, _checked(plain(error.get("data"))))
-
-
-def _checked(data: Any) -> Any:
-    try:
-        msgspec.json.encode(data)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise CodexError(f"the answer cannot be sent, it is no JSON: {error}") from error
-    return data
+    return CodexAppServerError(code, message, checked_answer(plain(error.get("data"))))
