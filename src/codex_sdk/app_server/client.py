@@ -244,7 +244,7 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
                 if self._link is not None and self._link.sessions is not None:
                     await self._link.sessions.close()
             finally:  # asyncio's own cancellation is waited for by no shield
-                await hosted.stop()
+                await hosted.stop()  # noqa: ASYNC102 - it shields itself
 
     async def aclose(self) -> None:
         """Do what :meth:`close` does, by the name that ``contextlib.aclosing`` knows."""
