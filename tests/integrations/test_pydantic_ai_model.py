@@ -14,6 +14,7 @@ from pydantic_ai import (
     Agent,
     BinaryContent,
     DocumentUrl,
+    ImageUrl,
     ModelAPIError,
     ModelRetry,
     NativeOutput,
@@ -53,6 +54,7 @@ from pydantic_ai.settings import ToolOrOutput
 from pydantic_ai.tools import ToolDefinition
 
 from codex_sdk import Codex, CodexError, CodexOptions, ThreadOptions, Usage
+from codex_sdk.integrations._pydantic_ai import images
 from codex_sdk.integrations.pydantic_ai_model import CodexModel, CodexModelSettings
 from codex_sdk.testing import (
     Cut,
@@ -274,6 +276,23 @@ async def test_images_are_shown(make_model: MakeModel) -> None:
     assert [image.data for image in server.requests[0].images()] == [PNG]
     assert [image.data for image in server.requests[1].images()] == [PNG, PNG]
     assert any("What is this?\n\n(image 1)" in text for text in server.requests[1].user_texts())
+
+
+@asyncio_only
+async def test_images_may_be_links(make_model: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def download(item: ImageUrl, **_: Any) -> dict[str, Any]:
+        return {"data": PNG, "data_type": item.media_type}
+
+    monkeypatch.setattr(images, "download_item", download)
+    link = ImageUrl("https://example.org/dot.png")
+
+    def photograph() -> ImageUrl:
+        return link
+
+    async with ModelServer([calls(("photograph", {})), final("Two dots.")]) as server:
+        await Agent(make_model(server), tools=[photograph]).run(["What is this?", link])
+    assert [image.data for image in server.requests[0].images()] == [PNG]
+    assert [image.data for image in server.requests[1].images()] == [PNG, PNG]
 
 
 async def test_what_is_no_image_is_refused(make_model: MakeModel) -> None:

@@ -23,6 +23,7 @@ from pydantic_ai import (
     BinaryContent,
     DeferredToolRequests,
     DeferredToolResults,
+    ImageUrl,
     ModelRetry,
     NativeOutput,
     PromptedOutput,
@@ -42,11 +43,13 @@ from pydantic_ai.messages import (
     NativeToolReturnPart,
     PartDeltaEvent,
     PartStartEvent,
+    SystemPromptPart,
     TextPart,
     TextPartDelta,
     ThinkingPart,
     ToolCallPart,
     ToolReturnPart,
+    UserPromptPart,
 )
 from pydantic_ai.messages import (
     ModelRequest as Request,
@@ -59,6 +62,7 @@ from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.usage import UsageLimits
 
 from codex_sdk import ThreadOptions, Usage
+from codex_sdk.integrations._pydantic_ai import images
 from codex_sdk.integrations._pydantic_ai.tool_names import codex_names
 from codex_sdk.integrations.pydantic_ai_model import CodexModel, CodexRunCleanup
 from codex_sdk.testing import (
@@ -656,6 +660,115 @@ async def test_images_are_shown(make_model: MakeModel) -> None:
     first, second = server.requests
     assert [image.data for image in first.images()] == [PNG]
     assert "data:image/png;base64" in json.dumps(second.items()[len(first.items()) :])
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+@asyncio_only
+async def test_images_may_be_links(
+    make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, *, replayed: bool
+) -> None:
+    async def download(item: ImageUrl, **_: Any) -> dict[str, Any]:
+        return {"data": PNG, "data_type": item.media_type}
+
+    monkeypatch.setattr(images, "download_item", download)
+    link = ImageUrl("https://example.org/dot.png")
+
+    def photograph() -> ImageUrl:
+        return link
+
+    script = [FunctionCall("photograph"), "Two dots.", "As I said."]
+    async with ModelServer(script) as server, make_model(server) as model:
+        agent = Agent(model, tools=[photograph])
+        result = await agent.run(["What is this?", link])
+        if replayed:
+            await model.close()
+        second = await agent.run("Sure?", message_history=result.all_messages())
+    assert second.output == "As I said."
+    assert [image.data for image in server.requests[0].images()] == [PNG]
+    for request in server.requests[1:]:
+        assert json.dumps(request.items()).count("data:image/png;base64") == 2
+        assert "example.org" not in json.dumps(request.items())
+
+
+@asyncio_only
+async def test_what_a_request_sets_holds_for_no_other(make_model: MakeModel) -> None:
+    async with ModelServer(["One.", "Two.", "Three."]) as server, make_model(server) as model:
+        agent = Agent(model)
+        first = await agent.run("1", model_settings={"thinking": "high"})
+        second = await agent.run("2", message_history=first.all_messages())
+        await agent.run(
+            "3", message_history=second.all_messages(), model_settings={"thinking": "low"}
+        )
+    efforts = [request.json["reasoning"].get("effort") for request in server.requests]
+    assert efforts[0] == "high"
+    assert efforts[1] != "high"
+    assert efforts[2] == "low"
+    assert server.requests[2].assistant_texts() == ("One.", "Two.")
+
+
+@asyncio_only
+async def test_a_turn_goes_on_only_with_the_same_output(make_model: MakeModel) -> None:
+    def reply(request: ModelRequest) -> Any:
+        if not request.function_outputs():
+            return FunctionCall("delete", {"path": "a"})
+        properties = request.output_schema["properties"]
+        return json.dumps(dict.fromkeys(properties, "a"))
+
+    class Deleted(BaseModel):
+        path: str
+
+    class Report(BaseModel):
+        summary: str
+
+    async with ModelServer(reply) as server, make_model(server) as model:
+        agent = approving(model)
+        first = await agent.run("Go", output_type=[NativeOutput(Deleted), DeferredToolRequests])
+        second = await agent.run(
+            message_history=first.all_messages(),
+            deferred_tool_results=approved(first.output),
+            output_type=[NativeOutput(Report), DeferredToolRequests],
+        )
+        assert suspended(model) == 0
+        assert len(server.requests) == 2
+    assert second.output == Report(summary="a")
+
+
+async def test_instructions_that_come_with_results_are_told(make_model: MakeModel) -> None:
+    script = [FunctionCall("add", {"a": 1, "b": 1}), "Deux."]
+    parameters = ModelRequestParameters(
+        function_tools=[ToolDefinition(name="add")], allow_text_output=True
+    )
+    async with ModelServer(script) as server, make_model(server) as model:
+
+        async def ask(*messages: ModelMessage) -> ModelResponse:
+            return await direct.model_request(model, messages, model_request_parameters=parameters)
+
+        prompt = Request.user_text_prompt("Go")
+        first = await ask(prompt)
+        [call] = first.tool_calls
+        result = ToolReturnPart("add", 2, call.tool_call_id)
+        last = Request([result, SystemPromptPart("In French."), UserPromptPart("Go on")])
+        assert (await ask(prompt, first, last)).text == "Deux."
+        assert not runs_turns(model)
+        request = server.requests[-1]
+    assert "In French." in request.developer_texts()
+    assert request.prompt == "Go on"
+    assert [output.text for output in request.function_outputs()] == ["2"]
+
+
+@pytest.mark.parametrize("after", [0.01, 0.03, 0.06, 0.1, 0.2])
+@asyncio_only
+async def test_runs_do_not_depend_on_the_one_that_started_the_server(
+    make_model: MakeModel, after: float
+) -> None:
+    async with ModelServer(lambda _: "Hi.") as server, make_model(server) as model:
+        agent = Agent(model)
+        tasks = [asyncio.ensure_future(agent.run("Go")) for _ in range(3)]
+        await asyncio.sleep(after)
+        tasks[0].cancel()
+        results = [await task for task in tasks[1:]]
+        await asyncio.wait(tasks)
+    assert [result.output for result in results] == ["Hi.", "Hi."]
 
 
 @asyncio_only

@@ -8,18 +8,22 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from mimetypes import guess_extension
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 import anyio
-from pydantic_ai.messages import BinaryContent, ImageUrl, ModelMessage, UserPromptPart
+from pydantic_ai.messages import (
+    BinaryContent,
+    ImageUrl,
+    ModelMessage,
+)
 from pydantic_ai.models import download_item
 
 __all__ = ["image_files", "with_images"]
 
 
 async def with_images(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
-    """Return *messages*, with the images themselves instead of the users' links to them.
+    """Return *messages*, with the images themselves instead of links to them.
 
     Raises:
         ValueError: an address is one that PydanticAI does not load from.
@@ -33,9 +37,12 @@ async def with_images(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
 
 
 async def _with_images(part: Any) -> Any:
-    if not isinstance(part, UserPromptPart) or isinstance(part.content, str):
+    if part.part_kind not in ("user-prompt", "tool-return"):
         return part
-    return replace(part, content=[await _loaded(content) for content in part.content])
+    content = part.content
+    if isinstance(content, (list, tuple)):
+        return replace(part, content=[await _loaded(each) for each in cast("list[Any]", content)])
+    return replace(part, content=await _loaded(content))
 
 
 async def _loaded(content: Any) -> Any:

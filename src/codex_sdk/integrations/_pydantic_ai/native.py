@@ -20,9 +20,9 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
-from ...exceptions import CodexError
 from ...options import ThreadOptions
 from .history import Item, content_parts, history_items, instructions_text
+from .images import with_images
 from .native_server import NativeServer, NativeServers
 from .native_threads import KeptThread, RunTurns, digest
 from .native_turn import OpenTurn
@@ -120,22 +120,21 @@ class NativeMode:
         server = self._servers.here()
         await server.connect()
         instructions = instructions_text(messages, parameters.instruction_parts)
-        options = options_for(self._options, settings, None)
+        options = options_for(self._options, settings, parameters.thinking)
         names = codex_names(tool.name for tool in choice.tools)
         tools = [dynamic_tool(tool, names[tool.name]) for tool in choice.tools]
         setting = digest([tools, instructions, repr(options)])
         *before, last = messages
+        params = _turn_params(parameters)
         work = _Work(server, before, last, setting, names)
-        turn = await work.resumed()
+        turn = await work.resumed(params.get("outputSchema"))
         if turn is None:
             start = {
                 "ephemeral": True,
                 "dynamicTools": tools,
                 "developerInstructions": instructions or None,
             }
-            turn = await work.started(
-                options, start, _turn_params(settings, parameters, self._options)
-            )
+            turn = await work.started(options, start, params)
         return NativeRequest(
             turn,
             server,
@@ -167,16 +166,10 @@ def dynamic_tool(tool: ToolDefinition, name: str) -> dict[str, Any]:
     }
 
 
-def _turn_params(
-    settings: ModelSettings | None, parameters: ModelRequestParameters, options: ThreadOptions
-) -> dict[str, Any]:
-    params: dict[str, Any] = {}
-    effort = options_for(options, settings, parameters.thinking).model_reasoning_effort
-    if effort is not None:
-        params["effort"] = effort
+def _turn_params(parameters: ModelRequestParameters) -> dict[str, Any]:
     if parameters.output_mode == "native" and parameters.output_object is not None:
-        params["outputSchema"] = parameters.output_object.json_schema
-    return params
+        return {"outputSchema": parameters.output_object.json_schema}
+    return {}
 
 
 class _Work:
@@ -192,19 +185,16 @@ class _Work:
     ) -> None:
         self._server = server
         self._names = names
-        self._items = history_items(before)
-        self._new = history_items([last])
-        self._others = _items_of(
-            [part for part in last.parts if not isinstance(part, ToolReturnPart)]
-        )
+        self._before = before
+        self._last = last
         self._results = {
             part.tool_call_id: part for part in last.parts if isinstance(part, ToolReturnPart)
         }
         self._thread: KeptThread | None = None
         if before:
-            self._thread = server.threads.take(digest(self._items), setting)
+            self._thread = server.threads.take(digest(history_items(before)), setting)
 
-    async def resumed(self) -> OpenTurn | None:
+    async def resumed(self, output_schema: Any) -> OpenTurn | None:
         """Return the turn that waits for the results in the last message, having given it these."""
         kept = self._thread
         if kept is None or kept.turn is None:
@@ -212,7 +202,7 @@ class _Work:
             await self._server.discard(self._server.threads.waiting_for(self._results.keys()))
             return None
         turn = kept.turn
-        if turn.is_over or not turn.pending <= self._results.keys():
+        if not self._can_resume(turn) or turn.output_schema != output_schema:
             self._thread = None
             await self._server.discard([kept])
             return None
@@ -224,11 +214,21 @@ class _Work:
             raise
         return turn
 
+    def _can_resume(self, turn: OpenTurn) -> bool:
+        """Whether *turn* waits for these results, and can be told what else there is to tell."""
+        if turn.is_over or not turn.pending <= self._results.keys():
+            return False
+        return all(map(_is_input, _other_items(self._last)))
+
     async def _resume(self, turn: OpenTurn) -> None:
-        if content := [*_input(self._others)]:
+        [last] = await with_images([self._last])
+        if content := [*_input(_other_items(last))]:
             await turn.steer(content)
+        results = {
+            part.tool_call_id: part for part in last.parts if isinstance(part, ToolReturnPart)
+        }
         for call_id in list(turn.pending):
-            part = self._results[call_id]
+            part = results[call_id]
             content = [result_part(item) for item in content_parts(part.content_items(mode="str"))]
             turn.give_result(call_id, content, ok=part.outcome not in ERROR_OUTCOMES)
 
@@ -236,18 +236,19 @@ class _Work:
         self, options: ThreadOptions, start: Mapping[str, Any], params: Mapping[str, Any]
     ) -> OpenTurn:
         """Start a turn with the last message, on the thread that holds the others, or on a new one."""
+        new = history_items(await with_images([self._last]))
         if self._thread is not None:
             thread_id, items = self._thread.thread_id, []
         else:
+            items = history_items(await with_images(self._before))
             thread_id = await self._server.start_thread(options, **start)
-            items = self._items
         try:
-            content = list(_input(self._new))
-            told = [item for item in self._new if not _is_input(item)]
+            content = list(_input(new))
+            told = [item for item in new if not _is_input(item)]
             await self._server.inject(thread_id, self._renamed([*items, *told]))
             turn = OpenTurn(thread_id)
             await turn.start(await self._server.connect(), {**params, "input": content})
-        except CodexError:
+        except BaseException:
             with anyio.move_on_after(_STOP_BOUND, shield=True):
                 await self._server.forget(thread_id)
             raise
@@ -263,8 +264,10 @@ class _Work:
         ]
 
 
-def _items_of(parts: Sequence[Any]) -> list[Item]:
-    return history_items([ModelRequest(parts=list(parts))])
+def _other_items(message: ModelMessage) -> list[Item]:
+    """Return what a message holds besides the results of tools."""
+    others: list[Any] = [part for part in message.parts if not isinstance(part, ToolReturnPart)]
+    return history_items([ModelRequest(parts=others)])
 
 
 def _is_input(item: Item) -> bool:

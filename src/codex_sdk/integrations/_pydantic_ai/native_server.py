@@ -38,6 +38,7 @@ class NativeServer:
         self._wait = wait
         self._client = AppServerClient(_app_server_options(codex))
         self._connection: AppServerConnection | None = None
+        self._connecting = anyio.Lock()
         self._janitor: anyio.CancelScope | None = None
 
     async def connect(self) -> AppServerConnection:
@@ -46,7 +47,8 @@ class NativeServer:
         Raises:
             CodexError: the CLI cannot be started.
         """
-        await self._client.start()
+        async with self._connecting:  # if who starts it is cancelled, the next one does
+            await self._client.start()
         connection = self._client._connection()
         if connection is not self._connection:  # of the old one, no thread is left
             self.threads.remove(lambda _: True)

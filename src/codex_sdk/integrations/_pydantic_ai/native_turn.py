@@ -40,11 +40,13 @@ class OpenTurn:
     Attributes:
         thread_id: the thread.
         pending: the ids of the calls that were handed out, and wait for their results.
+        output_schema: what the turn's answer is held to.
     """
 
     def __init__(self, thread_id: str) -> None:
         self.thread_id = thread_id
         self.pending: set[str] = set()
+        self.output_schema: Any = None
         self._calls: dict[str, _Call] = {}
         self._unread: deque[Notification] = deque()
         self._usage = RequestUsage()
@@ -58,6 +60,7 @@ class OpenTurn:
         Raises:
             CodexError: the server refuses, or is gone.
         """
+        self.output_schema = params.get("outputSchema")
         block = running_turn(connection, self.thread_id, params, on_request=self._answer)
         self._hosted = Hosted(block, RunningTurn.wait_over)
         spawn = current_host().spawn
