@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from codex_sdk import AppServerClosedError, AppServerOptions
+from codex_sdk import AppServerClosedError, AppServerOptions, AppServerTimeoutError
 from codex_sdk._runtime.app_server_connection import AppServerConnection, app_server_connection
 from codex_sdk._runtime.app_server_turn import running_turn
 from codex_sdk.testing import FakeAppServer
@@ -86,6 +86,21 @@ async def test_a_cancelled_block_still_interrupts_its_turn(server: FakeAppServer
         assert scope.cancelled_caught
         assert asked(server) == ["turn/start", "turn/interrupt"]
         assert turn.final == {**TURN, "status": "interrupted"}
+
+
+async def test_a_turn_that_is_started_too_late_is_interrupted(server: FakeAppServer) -> None:
+    async def start_late(request: ClientRequest) -> object:
+        await anyio.sleep(0.3)
+        await server.notify("turn/started", {"threadId": "t", "turn": TURN})
+        return {"turn": TURN}
+
+    server.on("turn/start", start_late)
+    async with connected(server, request_timeout=0.1) as connection:
+        with pytest.raises(AppServerTimeoutError, match="turn/start"):
+            async with running_turn(connection, "t", {}):
+                raise AssertionError("it was not started in time")
+
+        assert asked(server) == ["turn/start", "turn/interrupt"]
 
 
 async def test_the_thread_is_free_when_the_block_is_left(server: FakeAppServer) -> None:

@@ -34,7 +34,8 @@ def redact_data(data: Any, environment: Mapping[str, str]) -> Any:
     if isinstance(data, str):
         return redact(data, environment)
     if isinstance(data, list):
-        return [redact_data(item, environment) for item in cast("list[Any]", data)]
+        members: list[Any] = data
+        return [redact_data(member, environment) for member in members]
     if isinstance(data, dict):
         items = cast("dict[str, Any]", data).items()
         return {key: redact_data(value, environment) for key, value in items}

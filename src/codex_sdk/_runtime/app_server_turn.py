@@ -14,7 +14,7 @@ import anyio
 
 from .._core.jsonrpc import Notification, Request
 from .._io.task_groups import open_task_group
-from ..exceptions import CodexAppServerError, CodexError
+from ..exceptions import AppServerTimeoutError, CodexAppServerError, CodexError
 from .app_server_connection import AppServerConnection
 from .subscriptions import TurnSubscription
 
@@ -35,6 +35,9 @@ _KNOWN_GRACE = 1.0
 
 _NOT_KNOWN = "no active turn"
 """What the server says of a turn that it does not know yet, or any more."""
+
+_LATE_GRACE = 1.0
+"""Seconds after the time limit of ``turn/start`` in which a server that is slow may still start the turn."""
 
 _INTERRUPT_PAUSE = 0.01
 """Seconds until a server is asked again to interrupt a turn that it does not know yet."""
@@ -153,7 +156,13 @@ class RunningTurn:
 
         async def ask() -> None:
             with asking:
-                result = await self._connection.request("turn/start", params, on_result=self._bind)
+                try:
+                    result = await self._connection.request(
+                        "turn/start", params, on_result=self._bind
+                    )
+                except AppServerTimeoutError:
+                    await self._bind_late()
+                    raise
                 self.initial = _turn_of(result)
             answered.set()
 
@@ -171,6 +180,14 @@ class RunningTurn:
         turn_id = _turn_of(result).get("id")
         if isinstance(turn_id, str):
             self._connection.peer.bind(self._subscription, turn_id)
+
+    async def _bind_late(self) -> None:
+        """Learn of a turn that the server has started without answering in time: it is to be interrupted."""
+        peer = self._connection.peer
+        with anyio.move_on_after(_LATE_GRACE):
+            while (turn_id := peer.running_turn(self.thread_id)) is None:  # noqa: ASYNC110 - announced to nobody
+                await anyio.sleep(_INTERRUPT_PAUSE)
+            peer.bind(self._subscription, turn_id)
 
     async def leave(self) -> None:
         """End the turn, if it has not ended, and the commands of one that has not ended by itself."""

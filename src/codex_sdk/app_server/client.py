@@ -346,7 +346,9 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
         if method == "turn/start" and isinstance(thread_id, str):
             return await _start_turn(connection, thread_id, params, timeout)
         if method == "turn/interrupt" and isinstance(thread_id, str):
-            return await connection.interrupt(thread_id, str(params.get("turnId")), timeout=timeout)
+            turn_id = params.get("turnId")
+            if isinstance(turn_id, str):
+                return await connection.interrupt(thread_id, turn_id, timeout=timeout)
         return await connection.request(method, params, timeout=timeout)
 
     def turn_session(
