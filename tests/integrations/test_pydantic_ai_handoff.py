@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -79,6 +80,31 @@ async def test_an_agent_hands_a_job_over_and_gets_the_result(
     assert content["usage"]["input_tokens"] == 30
     assert content["usage"]["output_tokens"] == 11
     assert content["thread_id"]
+
+
+@asyncio_only
+async def test_the_example_of_the_documentation_runs(
+    codex_cli: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with ModelServer(["Rename it."]) as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("CODEX_PATH", codex_cli)
+        monkeypatch.chdir(tmp_path)
+        tool = codex_handoff_tool(
+            thread_options=ThreadOptions(
+                sandbox_mode="workspace-write", skip_git_repo_check=True, working_directory="."
+            ),
+            include_items=True,
+            items_limit=20,
+        )
+        agent = Agent(
+            delegating("Suggest one"), tools=[tool], system_prompt="Delegate to codex_handoff."
+        )
+        result = await agent.run("Use the codex_handoff tool to suggest one improvement.")
+    [content] = returned(result.all_messages())
+    assert content["final_response"] == "Rename it."
+    assert content["items"][-1] == {"type": "agent_message", "text": "Rename it."}
 
 
 async def test_the_tool_says_what_it_is_and_takes_a_prompt() -> None:

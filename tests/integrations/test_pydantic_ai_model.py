@@ -510,6 +510,9 @@ async def test_another_model_takes_over(make_model: MakeModel) -> None:
 async def test_requests_can_be_forbidden() -> None:
     with override_allow_model_requests(False), pytest.raises(RuntimeError, match="not allowed"):
         await direct.model_request(CodexModel(), [Request.user_text_prompt("Go")])
+    with override_allow_model_requests(False), pytest.raises(RuntimeError, match="not allowed"):
+        async with direct.model_request_stream(CodexModel(), [Request.user_text_prompt("Go")]):
+            pass
 
 
 async def test_a_request_that_is_cancelled_leaves_no_process(make_model: MakeModel) -> None:
