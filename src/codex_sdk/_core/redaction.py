@@ -34,7 +34,7 @@ def redact_data(data: Any, environment: Mapping[str, str]) -> Any:
     if isinstance(data, str):
         return redact(data, environment)
     if isinstance(data, list):
-        members: list[Any] = data
+        members = cast("list[Any]", data)  # type: ignore[redundant-cast]
         return [redact_data(member, environment) for member in members]
     if isinstance(data, dict):
         items = cast("dict[str, Any]", data).items()

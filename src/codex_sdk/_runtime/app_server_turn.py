@@ -161,7 +161,7 @@ class RunningTurn:
                         "turn/start", params, on_result=self._bind
                     )
                 except AppServerTimeoutError:
-                    await self._bind_late()
+                    await self._bind_late()  # noqa: ASYNC120 - then nobody wants the error
                     raise
                 self.initial = _turn_of(result)
             answered.set()

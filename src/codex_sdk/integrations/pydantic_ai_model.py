@@ -209,6 +209,7 @@ class CodexModel(Model):
         """
         check_allow_model_requests()
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
+        response: ModelResponse
         with self._span() as running:
             if await self._uses_envelope():
                 response = await self._envelope.request(messages, settings, parameters)
