@@ -245,7 +245,8 @@ class AppServerOptions(_Options):
 
     Attributes:
         codex_path_override, base_url, api_key, env, config_overrides, max_line_bytes: as in
-            :class:`CodexOptions`, for the whole life of the server; not for one that runs elsewhere.
+            :class:`CodexOptions`, for the whole life of the server; not for one that runs elsewhere. Without
+            *api_key*, a ``CODEX_API_KEY`` of the server's environment is the key.
         client_info: how the client introduces itself; default: as this package.
         auto_initialize: shake hands on connecting. Without it, ``initialize()`` is the first call to make.
         request_timeout: seconds that the server has to answer a request; ``None``: no limit. Answers to
