@@ -11,7 +11,12 @@ from pkgutil import walk_packages
 
 import codex_sdk
 
-NEED_EXTRAS = ("codex_sdk.integrations", "codex_sdk.testing", "codex_sdk.__main__")
+NEED_EXTRAS = (
+    "codex_sdk.__main__",
+    "codex_sdk._io.websocket_protocol",
+    "codex_sdk.integrations",
+    "codex_sdk.testing",
+)
 
 
 def check_contents(wheel: Path) -> None:

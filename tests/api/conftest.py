@@ -53,8 +53,9 @@ MakeCodex = Callable[..., Codex]
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path) -> Callable[[str], str]:
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     """Make an executable out of a script that may use what :data:`PRELUDE` defines."""
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path / "codex home"))
 
     def make(script: str) -> str:
         path = tmp_path / f"stand-in-{uuid4().hex}"
@@ -66,11 +67,8 @@ def stand_in(tmp_path: Path) -> Callable[[str], str]:
 
 
 @pytest.fixture
-def codex_like(
-    stand_in: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> MakeCodex:
+def codex_like(stand_in: Callable[[str], str]) -> MakeCodex:
     """Make a client whose CLI is a stand-in."""
-    monkeypatch.setenv("CODEX_HOME", str(tmp_path / "codex home"))
 
     def make(script: str, **options: object) -> Codex:
         return Codex(CodexOptions(codex_path_override=stand_in(script), **options))  # type: ignore[arg-type]
