@@ -99,6 +99,8 @@ def tool(
 
     As in ``@tool``, ``@tool(name="look_up")`` or ``tool(catalogue.look_up)``::
 
+        from typing import Annotated
+
         @tool
         async def weather(city: Annotated[str, "A city, with its country."], days: int = 1) -> str:
             \"\"\"Forecast the weather.\"\"\"

@@ -101,6 +101,8 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
             await client.turn_start(started["thread"]["id"], "Run the tests.")
             async for notification in client.notifications():
                 print(notification.method)
+                if notification.method == "turn/completed":
+                    break
 
     The server lives as long as the block: leaving it, however it is left, ends the server and all that
     it has started. ``await client.start()`` and ``await client.close()`` do without a block. Either way
@@ -315,8 +317,11 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
     async def call(self, params: ProtocolRequest[T], *, timeout: float | None = None) -> T:
         """Ask the server for what *params* stands for, and return its typed answer::
 
-            started = await client.call(protocol.ThreadStartParams(cwd="."))
-            print(started.thread.id)
+            from codex_sdk import protocol
+
+            async with AppServerClient() as client:
+                started = await client.call(protocol.ThreadStartParams(cwd="."))
+                print(started.thread.id)
 
         All methods of the protocol have such params. A server of another version than
         ``protocol.CODEX_VERSION`` may leave required fields out; they are ``None`` then.

@@ -85,10 +85,12 @@ class AppServerTurnSession(anyio.AsyncContextManagerMixin):
 
     The form to prefer ends the turn with its block::
 
-        async with client.turn_session(thread_id, "Run the tests.") as session:
-            async for text in session.text_deltas():
-                print(text, end="")
-        print(session.final_turn["status"])
+        async with AppServerClient() as client:
+            started = await client.thread_start(cwd=".")
+            async with client.turn_session(started["thread"]["id"], "Run the tests.") as session:
+                async for text in session.text_deltas():
+                    print(text, end="")
+            print(session.final_turn["status"])
 
     Leaving the block of a turn that has not ended interrupts it, and ends the commands that it was running.
     So does :meth:`close`. ``session = await client.turn_session(…)`` starts the turn without a block; it runs
@@ -251,9 +253,12 @@ class AppServerTurnSession(anyio.AsyncContextManagerMixin):
 
         A request for an approval names its item. What a patch would change, for one, stands there alone::
 
-            session = client.turn_session(thread_id, "Fix it.", handlers=RequestHandlers(
-                on_file_change_approval=lambda request: decide(session.item(request.item_id)["changes"])
-            ))
+            def may_be_applied(request):
+                return "accept" if is_harmless(session.item(request.item_id)["changes"]) else "decline"
+
+            handlers = RequestHandlers(on_file_change_approval=may_be_applied)
+            session = client.turn_session(thread_id, "Fix it.", handlers=handlers)
+            ...
         """
         return None if self._turn is None else self._turn.item(item_id)
 
