@@ -11,6 +11,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
@@ -448,12 +449,10 @@ async def test_the_sandbox_lets_the_agent_write_where_it_may(
     connect: Connect, options: ThreadOptions, workspace: Path
 ) -> None:
     # Not below /tmp, which the sandbox lets everybody write to.
-    with suppress(FileExistsError):
-        Path("/var/tmp/codex-sdk-tests").mkdir()
-    places = {name: Path(f"/var/tmp/codex-sdk-tests/{os.getpid()}-{name}") for name in "abc"}
-    for place in places.values():
-        place.mkdir()
-    try:
+    with TemporaryDirectory(dir="/var/tmp") as folder:
+        places = {name: Path(folder, name) for name in "abc"}
+        for place in places.values():
+            place.mkdir()
         files = [place / "file" for place in places.values()]
         options = attrs.evolve(
             options,
@@ -465,10 +464,6 @@ async def test_the_sandbox_lets_the_agent_write_where_it_may(
             await codex.start_thread(options).run("go")
         assert [file.exists() for file in files] == [True, True, False]
         assert list(litter(places["a"])) == []
-    finally:
-        for place in places.values():
-            (place / "file").unlink(missing_ok=True)
-            place.rmdir()
 
 
 async def test_the_users_configuration_is_left_alone(
