@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
-__all__ = ["RunningSpan", "in_current_trace", "span"]
+__all__ = ["RunningSpan", "in_current_trace", "span", "start_span"]
 
 
 class RunningSpan:
@@ -21,6 +21,7 @@ class RunningSpan:
 
     def __init__(self, span: Span | None) -> None:
         self._span = span
+        self._ended = False
 
     def set(self, name: str, value: Any) -> None:
         """Set an attribute; ``None`` is left out."""
@@ -34,6 +35,56 @@ class RunningSpan:
 
             self._span.set_status(StatusCode.ERROR, description)
 
+    def record(self, error: Exception) -> None:
+        """Record *error* as what the span failed with."""
+        if self._span is not None:
+            self._span.record_exception(error)
+            self.fail(f"{type(error).__name__}: {error}")
+
+    def link(self, other: RunningSpan) -> None:
+        """Tell that the span goes on with what *other* has begun."""
+        if self._span is not None and other._span is not None:
+            self._span.add_link(other._span.get_span_context())
+
+    @contextmanager
+    def current(self) -> Generator[None, None, None]:
+        """Make the span the current one during the block.
+
+        An exception that leaves the block is recorded, and marks the span as failed; a cancellation does not.
+        """
+        if self._span is None:
+            yield
+            return
+        from opentelemetry.trace import use_span
+
+        with use_span(self._span, record_exception=False, set_status_on_exception=False):
+            try:
+                yield
+            except (
+                Exception
+            ) as error:  # not left to the API: its 1.31 takes cancellations for errors
+                self.record(error)
+                raise
+
+    def end(self) -> None:
+        """End the span, from whatever task; may be called again."""
+        if self._span is not None and not self._ended:
+            self._ended = True
+            self._span.end()
+
+
+def start_span(name: str, attributes: Mapping[str, Any]) -> RunningSpan:
+    """Open the span *name* as a child of the caller's current one, and leave that the current one.
+
+    It is for work that is not one block of code: who opens it has to end it. Attributes that are ``None`` are
+    left out.
+    """
+    tracer = _tracer()
+    if tracer is None:
+        return RunningSpan(None)
+    known = {key: value for key, value in attributes.items() if value is not None}
+    return RunningSpan(tracer.start_span(name, attributes=known))
+
 
 @contextmanager
 def span(name: str, attributes: Mapping[str, Any]) -> Generator[RunningSpan, None, None]:
@@ -42,21 +93,12 @@ def span(name: str, attributes: Mapping[str, Any]) -> Generator[RunningSpan, Non
     Attributes that are ``None`` are left out. An exception that leaves the block is recorded, and
     marks the span as failed; a cancellation does not.
     """
-    tracer = _tracer()
-    if tracer is None:
-        yield RunningSpan(None)
-        return
-    known = {key: value for key, value in attributes.items() if value is not None}
-    with tracer.start_as_current_span(
-        name, attributes=known, record_exception=False, set_status_on_exception=False
-    ) as opened:
-        running = RunningSpan(opened)
-        try:
+    running = start_span(name, attributes)
+    try:
+        with running.current():
             yield running
-        except Exception as error:  # not left to the API: its 1.31 takes cancellations for errors
-            opened.record_exception(error)
-            running.fail(f"{type(error).__name__}: {error}")
-            raise
+    finally:
+        running.end()
 
 
 def in_current_trace(environment: Mapping[str, str]) -> dict[str, str]:
