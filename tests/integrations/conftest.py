@@ -31,8 +31,11 @@ __all__ = [
     "workspace",
 ]
 
-collect_ignore_glob = [] if find_spec("pydantic_ai") else ["test_pydantic_ai_*.py"]
-"""PydanticAI needs Python 3.11."""
+collect_ignore_glob = []
+if find_spec("pydantic_ai"):
+    from .models import make_model as make_model
+else:  # it needs Python 3.11
+    collect_ignore_glob.append("test_pydantic_ai_*.py")
 
 asyncio_only = pytest.mark.parametrize(
     "anyio_backend", [pytest.param(("asyncio", {"debug": True}), id="asyncio")]

@@ -7,7 +7,7 @@ import gc
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,6 @@ from pydantic_ai import (
     Agent,
     BinaryContent,
     DeferredToolRequests,
-    DeferredToolResults,
     ImageUrl,
     ModelRetry,
     NativeOutput,
@@ -80,36 +79,18 @@ from codex_sdk.testing import (
 
 from ..real_cli.test_turns import PNG
 from ..tracing import Tracing
-from .conftest import MakeCodex, Survivors, asyncio_only
-
-MakeModel = Callable[..., CodexModel]
-
-
-@pytest.fixture
-def make_model(make_codex: MakeCodex, workspace: Path, legacy: bool) -> MakeModel:
-    """Return the function that makes a model of the CLI under test, on a model server."""
-    if legacy:
-        pytest.skip("this CLI cannot be given tools")
-
-    def make(server: ModelServer, **changes: Any) -> CodexModel:
-        options = changes.pop(
-            "thread_options", ThreadOptions(model="gpt-5-codex", working_directory=workspace)
-        )
-        return CodexModel(
-            codex=make_codex(server), thread_options=options, tool_mode="native", **changes
-        )
-
-    return make
-
-
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
-def tool_returns(messages: list[ModelMessage]) -> list[ToolReturnPart]:
-    parts = [part for message in messages for part in message.parts]
-    return [part for part in parts if isinstance(part, ToolReturnPart)]
+from .conftest import Survivors, asyncio_only
+from .models import (
+    MakeModel,
+    add,
+    approved,
+    approving,
+    runs_turns,
+    suspended,
+    thread_ids,
+    tool_returns,
+    until,
+)
 
 
 @asyncio_only
@@ -171,29 +152,6 @@ def test_the_example_of_the_documentation_runs(
 
     assert result.output == "42"
     assert [part.content for part in tool_returns(result.all_messages())] == [42]
-
-
-def suspended(model: CodexModel) -> int:
-    """Return how many turns wait for the results of tools."""
-    return model._servers.here().threads.suspended()
-
-
-def runs_turns(model: CodexModel) -> bool:
-    """Whether the app-server runs any turn, by what it has told."""
-    connection = model._servers.here()._connection
-    return connection is not None and connection.peer.runs_turns
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for what happens in tasks that nobody waits for."""
-    with anyio.fail_after(20):  # an interruption that goes wrong may take 15
-        while not holds():  # noqa: ASYNC110
-            await anyio.sleep(0.01)
-
-
-def thread_ids(messages: list[ModelMessage]) -> list[str]:
-    details = [m.provider_details for m in messages if isinstance(m, ModelResponse)]
-    return [each["thread_id"] for each in details if each]
 
 
 @asyncio_only
@@ -304,21 +262,6 @@ async def test_output_by_a_tool_can_be_asked_for_again(make_model: MakeModel) ->
     assert result.output == City(**PARIS)
     [output] = server.requests[1].function_outputs()
     assert "valid string" in output.text
-
-
-def approving(model: CodexModel) -> Agent[None, str | DeferredToolRequests]:
-    agent = Agent(model, output_type=[str, DeferredToolRequests])
-
-    @agent.tool_plain(requires_approval=True)
-    def delete(path: str) -> str:
-        return f"{path} is gone"
-
-    return agent
-
-
-def approved(requests: Any) -> DeferredToolResults:
-    assert isinstance(requests, DeferredToolRequests)
-    return requests.build_results(approve_all=True)
 
 
 @asyncio_only
