@@ -32,7 +32,6 @@ from pydantic_ai import (
     UserError,
     direct,
 )
-from pydantic_ai.capabilities import Instrumentation
 from pydantic_ai.exceptions import ModelRateLimitError, ModelRequestTimeout, UsageLimitExceeded
 from pydantic_ai.messages import (
     ModelMessage,
@@ -56,14 +55,13 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import FunctionModel
-from pydantic_ai.models.instrumented import InstrumentationSettings
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.usage import UsageLimits
 
 from codex_sdk import ThreadOptions, Usage
 from codex_sdk.integrations._pydantic_ai import images
 from codex_sdk.integrations._pydantic_ai.tool_names import codex_names
-from codex_sdk.integrations.pydantic_ai_model import CodexModel, CodexRunCleanup
+from codex_sdk.integrations.pydantic_ai_model import CodexModel
 from codex_sdk.testing import (
     Delay,
     FunctionCall,
@@ -78,7 +76,6 @@ from codex_sdk.testing import (
 )
 
 from ..real_cli.test_turns import PNG
-from ..tracing import Tracing
 from .conftest import Survivors, asyncio_only
 from .models import (
     MakeModel,
@@ -415,36 +412,6 @@ async def test_a_limit_of_usage_ends_the_turn(make_model: MakeModel) -> None:
         with pytest.raises(UsageLimitExceeded):
             await Agent(model, tools=[add]).run("Go", usage_limits=UsageLimits(request_limit=1))
         assert suspended(model) == 0
-
-
-@asyncio_only
-async def test_a_run_that_is_left_in_the_middle_can_be_cleaned_up_after(
-    make_model: MakeModel,
-) -> None:
-    script = [FunctionCall("add", {"a": 1, "b": 1})] * 2
-    async with ModelServer(script) as server, make_model(server) as model:
-        for capabilities, left in (([CodexRunCleanup(model)], 0), ([], 1)):
-            agent = Agent(model, tools=[add], capabilities=capabilities)
-            async with agent.iter("Go") as run:
-                async for node in run:
-                    if Agent.is_call_tools_node(node):
-                        break
-            assert suspended(model) == left
-        assert len(server.requests) == 2
-
-
-@asyncio_only
-async def test_cleaning_up_leaves_a_turn_that_waits_for_an_approval(make_model: MakeModel) -> None:
-    script = [FunctionCall("delete", {"path": "a"}), "Deleted."]
-    async with ModelServer(script) as server, make_model(server) as model:
-        agent = approving(model)
-        first = await agent.run("Delete a", capabilities=[CodexRunCleanup(model)])
-        assert suspended(model) == 1
-        second = await agent.run(
-            message_history=first.all_messages(), deferred_tool_results=approved(first.output)
-        )
-    assert second.output == "Deleted."
-    assert len(set(thread_ids(second.all_messages()))) == 1
 
 
 @asyncio_only
@@ -911,24 +878,6 @@ async def test_however_an_answer_is_left_its_turn_stops(
                 await answer_to(model, how)
             await until(lambda: not runs_turns(model))
             assert len(server.requests) == 1
-
-
-@asyncio_only
-async def test_requests_are_spans_below_pydantic_ais(
-    make_model: MakeModel, tracing: Tracing
-) -> None:
-    async with ModelServer(["Hi."]) as server, make_model(server) as model:
-        settings = InstrumentationSettings(tracer_provider=tracing.provider)
-        await Agent(model, capabilities=[Instrumentation(settings)]).run("Go")
-    ours = tracing.the("codex_sdk.pydantic_ai.model_request")
-    chat = tracing.the("chat gpt-5-codex")
-    assert ours.parent is not None
-    assert chat.context is not None
-    assert ours.parent.span_id == chat.context.span_id
-    assert ours.attributes
-    assert ours.attributes["gen_ai.request.model"] == "gpt-5-codex"
-    assert ours.attributes["thread_id"]
-    assert not any("usage" in name for name in ours.attributes)  # "chat" has it
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])

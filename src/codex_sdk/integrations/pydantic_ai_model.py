@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import anyio
@@ -23,16 +23,17 @@ from pydantic_ai.tools import RunContext
 from ..codex import Codex
 from ..exceptions import CodexError
 from ..options import CodexOptions, ThreadOptions
-from ..telemetry import RunningSpan, span
+from ..telemetry import RunningSpan, start_span
 from ._pydantic_ai.cleanup import CodexRunCleanup
 from ._pydantic_ai.envelope import EnvelopeMode
 from ._pydantic_ai.errors import model_error
-from ._pydantic_ai.native import NativeMode, current_run
+from ._pydantic_ai.native import NativeMode
 from ._pydantic_ai.native_server import NativeServers
 from ._pydantic_ai.native_stream import CodexStreamedResponse
 from ._pydantic_ai.native_threads import RunTurns
 from ._pydantic_ai.profile import codex_profile, in_strict_mode
 from ._pydantic_ai.settings import CodexModelSettings, with_safe_defaults
+from ._pydantic_ai.spans import agent_attributes, describe_response
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -150,25 +151,18 @@ class CodexModel(Model):
         """End the app-server of this event loop, and with it every turn. The model can be used again."""
         await self._servers.close()
 
-    async def end_run(self, run: RunTurns) -> None:
-        """Stop the turns that *run* has left waiting; for :class:`CodexRunCleanup`."""
-        await self._servers.end_run(run)
+    def run_turns(self) -> AbstractAsyncContextManager[RunTurns]:
+        """Return the block in which a run of an agent does its work; for :class:`CodexRunCleanup`."""
+        return self._servers.run()
 
     @asynccontextmanager
     async def _run_scope(self) -> AsyncGenerator[None, None]:
-        """Keep no turn of a run that fails or is cancelled; PydanticAI enters this around each run."""
-        run = RunTurns()
-        token = current_run.set(run)
-        try:
+        """Keep no turn of a run that is over; PydanticAI enters this around each run.
+
+        How a run has ended well is not told here: it may have, to wait for somebody's decision.
+        """
+        async with self.run_turns():
             yield
-        except BaseException:
-            run.ended = True
-            with anyio.move_on_after(CLOSE_BOUND, shield=True):
-                await self.end_run(run)
-            raise
-        finally:
-            with suppress(ValueError):  # it may be left in another context than it was entered in
-                current_run.reset(token)
 
     @property
     def model_name(self) -> str:
@@ -209,17 +203,12 @@ class CodexModel(Model):
         """
         check_allow_model_requests()
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
-        response: ModelResponse
-        with self._span() as running:
-            if await self._uses_envelope():
-                response = await self._envelope.request(messages, settings, parameters)
-            else:
-                async with self._streamed(messages, settings, parameters) as stream:
-                    async for _ in stream:
-                        pass
-                    response = stream.get()
-            _describe(running, response.provider_details)
-            return response
+        if await self._uses_envelope():
+            return await self._enveloped(messages, settings, parameters)
+        async with self._streamed(messages, settings, parameters) as stream:
+            async for _ in stream:
+                pass
+            return stream.get()
 
     @asynccontextmanager
     async def request_stream(
@@ -237,15 +226,29 @@ class CodexModel(Model):
         check_allow_model_requests()
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         if await self._uses_envelope():
-            with self._span() as running:
-                response = await self._envelope.request(messages, settings, parameters)
-                _describe(running, response.provider_details)
+            response = await self._enveloped(messages, settings, parameters)
             yield CompletedStreamedResponse(
                 response, model_request_parameters=parameters, replay_events=True
             )
             return
-        async with self._streamed(messages, settings, parameters, spans=True) as stream:
+        async with self._streamed(messages, settings, parameters) as stream:
             yield stream
+
+    async def _enveloped(
+        self,
+        messages: list[ModelMessage],
+        settings: ModelSettings | None,
+        parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        response: ModelResponse
+        running = self._start_span()
+        try:
+            with running.current():
+                response = await self._envelope.request(messages, settings, parameters)
+            describe_response(running, response)
+            return response
+        finally:
+            running.end()
 
     @asynccontextmanager
     async def _streamed(
@@ -253,31 +256,32 @@ class CodexModel(Model):
         messages: list[ModelMessage],
         settings: ModelSettings | None,
         parameters: ModelRequestParameters,
-        *,
-        spans: bool = False,
     ) -> AsyncGenerator[StreamedResponse, None]:
-        """Give the stream of a turn. No scope of anyio's is open while its user has it."""
-        with self._span() if spans else nullcontext() as running:
-            stream = await self._opened(messages, settings, parameters)
-            if running is not None:
-                _describe(running, stream.provider_details)
+        """Give the stream of a turn. While its user has it, no scope of anyio's is open, no span current."""
+        running = self._start_span()
         try:
-            yield stream
+            with running.current():
+                stream = await self._opened(messages, settings, parameters, running)
+            try:
+                yield stream
+            finally:
+                with anyio.move_on_after(CLOSE_BOUND, shield=True):
+                    await stream.close_stream()
         finally:
-            with anyio.move_on_after(CLOSE_BOUND, shield=True):
-                await stream.close_stream()
+            running.end()
 
     async def _opened(
         self,
         messages: list[ModelMessage],
         settings: ModelSettings | None,
         parameters: ModelRequestParameters,
+        running: RunningSpan,
     ) -> CodexStreamedResponse:
         try:
             request = await self._native.begin(messages, settings, parameters)
         except CodexError as error:
             raise model_error(self.model_name, error) from error
-        stream = CodexStreamedResponse(parameters, request, self.model_name, self.system)
+        stream = CodexStreamedResponse(parameters, request, self.model_name, self.system, running)
         try:
             await stream.open()
         except BaseException:
@@ -303,11 +307,8 @@ class CodexModel(Model):
         await self.close()
         return True
 
-    def _span(self) -> AbstractContextManager[RunningSpan]:
-        attributes = {"gen_ai.request.model": self.model_name, "gen_ai.provider.name": self.system}
-        return span("codex_sdk.pydantic_ai.model_request", attributes)
-
-
-def _describe(running: RunningSpan, details: dict[str, Any] | None) -> None:
-    for name, value in (details or {}).items():
-        running.set(name, value)
+    def _start_span(self) -> RunningSpan:
+        return start_span(
+            "codex_sdk.pydantic_ai.model_request",
+            agent_attributes(self._thread_options, provider=self.system, model=self.model_name),
+        )

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from pydantic_ai.capabilities import AbstractCapability, WrapRunHandler
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.tools import DeferredToolRequests, RunContext
-
-from .native import current_run
-from .native_threads import RunTurns
 
 if TYPE_CHECKING:
     from ..pydantic_ai_model import CodexModel
 
 __all__ = ["CodexRunCleanup"]
 
-_STOP_BOUND = 30.0
-"""Seconds that stopping turns may hold up the end of a run. Measured: at most some tenths."""
-
 
 class CodexRunCleanup(AbstractCapability[Any]):
-    """Stops the turns that a run of an agent has left waiting for the results of tools, as soon as it ends.
+    """Decides by a run's output which of its turns go on waiting for the results of tools.
 
-    ``Agent(model, capabilities=[CodexRunCleanup(model)])``. Without it, that is done for runs that fail or
-    are cancelled. A run may also end well while a turn waits: it was left in the middle, or its output
-    came together with calls of tools that were not made. Such turns wait for ``wait_timeout`` otherwise.
-
-    Turns that wait for an approval or a result from outside (``DeferredToolRequests``) go on waiting.
+    ``Agent(model, capabilities=[CodexRunCleanup(model)])``. A run that has ended for somebody's decision
+    (``DeferredToolRequests``) has its turns wait, and no other one does. Without it, that is decided by the
+    tools that were called: turns wait for those which always need an approval or run elsewhere. So it is of
+    use where tools decide by themselves to raise ``ApprovalRequired`` or ``CallDeferred``: without it, the
+    next run tells the conversation to a new turn. And it stops the turns of a run that was left in the
+    middle, between such a call and its result.
     """
 
     def __init__(self, model: CodexModel) -> None:
@@ -43,16 +37,8 @@ class CodexRunCleanup(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, handler: WrapRunHandler
     ) -> AgentRunResult[Any]:
         """Run the agent, and stop the turns that it has left."""
-        run = RunTurns()
-        token = current_run.set(run)
-        waits = False
-        try:
+        async with self._model.run_turns() as run:
+            run.deferred = False
             result = await handler()
-            waits = isinstance(result.output, DeferredToolRequests)
+            run.deferred = isinstance(result.output, DeferredToolRequests)
             return result
-        finally:
-            current_run.reset(token)
-            if not waits:
-                run.ended = True
-                with anyio.move_on_after(_STOP_BOUND, shield=True):
-                    await self._model.end_run(run)

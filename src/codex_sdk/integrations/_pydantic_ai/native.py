@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -24,19 +23,17 @@ from ...options import ThreadOptions
 from .history import Item, content_parts, history_items, instructions_text
 from .images import with_images
 from .native_server import NativeServer, NativeServers
-from .native_threads import KeptThread, RunTurns, digest
+from .native_threads import KeptThread, RunTurns, current_run, digest
 from .native_turn import OpenTurn
 from .settings import options_for
 from .tool_names import codex_names
 from .tools import ToolChoice, choose_tools
 
-__all__ = ["NativeMode", "NativeRequest", "current_run", "dynamic_tool", "result_part"]
+__all__ = ["NativeMode", "NativeRequest", "dynamic_tool", "result_part"]
 
 
 _STOP_BOUND = 30.0
 """Seconds that stopping a turn may hold up who has failed. Measured: at most some tenths."""
-
-current_run: ContextVar[RunTurns | None] = ContextVar("codex_sdk_pydantic_ai_run", default=None)
 
 
 @attrs.define(eq=False)
@@ -79,6 +76,7 @@ class NativeRequest:
             self.setting,
             self.turn if self.turn.pending else None,
             self.run,
+            deferred=any(tool.defer for tool in self.choice.tools if tool.name in names),
         )
         if self.run is not None and self.run.ended:
             await self.server.discard([kept])
@@ -142,7 +140,7 @@ class NativeMode:
             setting,
             choice,
             frozenset(tool.name for tool in parameters.output_tools),
-            current_run.get(),
+            current_run(self._servers),
             {codex: name for name, codex in names.items()},
         )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -15,12 +16,15 @@ from ..._runtime.app_server_connection import AppServerConnection
 from ...app_server import AppServerClient
 from ...exceptions import CodexError, CodexWarning
 from ...options import AppServerOptions, CodexOptions, ThreadOptions
-from .native_threads import KeptThread, KeptThreads, RunTurns
+from .native_threads import KeptThread, KeptThreads, RunTurns, new_run
 
 __all__ = ["NativeServer", "NativeServers"]
 
 _UNLOAD_BOUND = 5.0
 """Seconds for the server to forget a thread. Measured: some milliseconds."""
+
+_STOP_BOUND = 30.0
+"""Seconds that stopping turns may hold up the end of a run. Measured: at most some tenths."""
 
 
 class NativeServer:
@@ -159,12 +163,27 @@ class NativeServers:
             self._servers[host] = NativeServer(self._codex, keep=self._keep, wait=self._wait)
         return self._servers[host]
 
-    async def end_run(self, run: RunTurns) -> None:
-        """Stop the turns that a run has left waiting."""
+    @asynccontextmanager
+    async def run(self) -> AsyncGenerator[RunTurns, None]:
+        """Make the block a run: those of its turns which wait at its end for nobody are stopped then.
+
+        Of a run that fails or is cancelled, that is all of them; see :class:`RunTurns` for others.
+        """
+        with new_run(self) as run:
+            try:
+                yield run
+            except BaseException:
+                run.deferred = False
+                raise
+            finally:
+                run.ended = True
+                with anyio.move_on_after(_STOP_BOUND, shield=True):
+                    await self._end_run(run)
+
+    async def _end_run(self, run: RunTurns) -> None:
         server = self._servers.get(current_host())
         if server is not None:
-            mine = server.threads.remove(lambda each: each.run is run and each.turn is not None)
-            await server.discard(mine)
+            await server.discard(server.threads.remove(run.gives_up))
 
     async def close(self) -> None:
         """End the server of the running event loop."""

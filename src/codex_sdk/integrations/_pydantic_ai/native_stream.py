@@ -14,8 +14,10 @@ from pydantic_ai.models import StreamedResponse
 
 from ..._core.jsonrpc import Notification
 from ...exceptions import CodexError, TurnFailedError
+from ...telemetry import RunningSpan
 from .errors import model_error
 from .native import NativeRequest
+from .spans import describe_finish, describe_thread
 from .work import native_parts
 
 __all__ = ["CodexStreamedResponse"]
@@ -67,6 +69,7 @@ class CodexStreamedResponse(StreamedResponse):
     _request: NativeRequest
     _model_name: str
     _provider_name: str
+    _span: RunningSpan
     _timestamp: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _over: bool = False
     _settled: bool = False
@@ -76,6 +79,10 @@ class CodexStreamedResponse(StreamedResponse):
     def __post_init__(self) -> None:
         turn = self._request.turn
         self.provider_details = {"thread_id": turn.thread_id, "turn_id": turn.turn_id}
+        describe_thread(self._span, self.provider_details)
+        if turn.span is not None:
+            self._span.link(turn.span)
+        turn.span = self._span
 
     def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
         return _Events(self)
@@ -93,7 +100,9 @@ class CodexStreamedResponse(StreamedResponse):
                 await self._settle()
             return None
         except CodexError as error:
-            raise model_error(self._model_name, error) from error
+            failure = model_error(self._model_name, error)
+            self._span.record(failure)
+            raise failure from error
 
     async def _read(self) -> Sequence[ModelResponseStreamEvent]:
         turn = self._request.turn
@@ -115,6 +124,8 @@ class CodexStreamedResponse(StreamedResponse):
         await self._request.finish(ModelResponse(self._parts_manager.get_parts()))
         self._settled = True
         self._usage = turn.take_usage()
+        describe_finish(self._span, self.finish_reason)
+        self._span.end()
 
     def _settles(self) -> bool:
         """Whether a call has come, so that only what comes with it is waited for."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 import attrs
 
 from .native_turn import OpenTurn
 
-__all__ = ["KeptThread", "KeptThreads", "RunTurns", "digest"]
+__all__ = ["KeptThread", "KeptThreads", "RunTurns", "current_run", "digest", "new_run"]
 
 
 def digest(value: Any) -> str:
@@ -21,14 +24,47 @@ def digest(value: Any) -> str:
 
 
 class RunTurns:
-    """A run of PydanticAI.
+    """The turns that a run of PydanticAI has begun.
 
     Attributes:
-        ended: whether it is over, so that nothing is to be kept for it.
+        ended: whether the run is over, so that nothing more is to be kept for it.
+        deferred: whether it has ended to be gone on with by another run, so that its turns go on waiting;
+            ``None``: where that is not known, turns wait that have called a tool of that kind.
     """
 
     def __init__(self) -> None:
         self.ended = False
+        self.deferred: bool | None = None
+
+    def gives_up(self, thread: KeptThread) -> bool:
+        """Whether *thread* has a turn of this run that nobody will go on with, now that the run has ended."""
+        if thread.run is not self or thread.turn is None:
+            return False
+        return not (thread.deferred if self.deferred is None else self.deferred)
+
+
+_runs: ContextVar[Mapping[object, RunTurns]] = ContextVar(
+    "codex_sdk_pydantic_ai_runs", default=MappingProxyType({})
+)
+"""By model, since a run may use several."""
+
+
+def current_run(owner: object) -> RunTurns | None:
+    """Return the run of *owner* that the caller's task is part of, if :func:`new_run` has begun one."""
+    return _runs.get().get(owner)
+
+
+@contextmanager
+def new_run(owner: object) -> Generator[RunTurns, None, None]:
+    """Make the block, and the tasks that are started in it, a run."""
+    run = RunTurns()
+    token = _runs.set({**_runs.get(), owner: run})
+    try:
+        yield run
+    finally:
+        run.ended = True
+        with suppress(ValueError):  # it may be left in another context than it was entered in
+            _runs.reset(token)
 
 
 @attrs.define(eq=False)
@@ -41,6 +77,8 @@ class KeptThread:
         setting: the digest of what it was started with: tools, instructions, options.
         turn: the turn that waits for the results of tools; ``None`` where none does.
         run: the run of PydanticAI that it belongs to.
+        deferred: whether the turn has called a tool whose result comes in another run: one that is to be
+            approved, or is run elsewhere.
         deadline: when it is given up, by the clock of the event loop.
     """
 
@@ -49,6 +87,7 @@ class KeptThread:
     setting: str
     turn: OpenTurn | None
     run: RunTurns | None
+    deferred: bool = False
     deadline: float = 0.0
 
 

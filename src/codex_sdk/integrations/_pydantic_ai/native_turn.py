@@ -17,6 +17,7 @@ from ..._runtime.app_server_connection import AppServerConnection
 from ..._runtime.app_server_turn import RunningTurn, running_turn
 from ..._runtime.hosted import Hosted
 from ...exceptions import CodexError
+from ...telemetry import RunningSpan
 
 __all__ = ["OpenTurn", "request_usage"]
 
@@ -41,12 +42,14 @@ class OpenTurn:
         thread_id: the thread.
         pending: the ids of the calls that were handed out, and wait for their results.
         output_schema: what the turn's answer is held to.
+        span: the span of the request that has read the turn last; the next one's is linked to it.
     """
 
     def __init__(self, thread_id: str) -> None:
         self.thread_id = thread_id
         self.pending: set[str] = set()
         self.output_schema: Any = None
+        self.span: RunningSpan | None = None
         self._calls: dict[str, _Call] = {}
         self._unread: deque[Notification] = deque()
         self._usage = RequestUsage()
