@@ -202,15 +202,29 @@ async def test_a_call_that_is_cancelled_stops_its_turn_and_the_thread_goes_on(
 async def test_a_handoff_is_a_span_around_the_turns(
     make_codex: MakeCodex, options: ThreadOptions, tracing: Tracing
 ) -> None:
-    async with ModelServer(["Done."]) as server:
+    async with ModelServer([Reply("Done.", usage=Usage(50, 20, 9))]) as server:
         handoff = CodexHandoff(codex=make_codex(server), thread_options=options)
         result = await handoff.run("Go")
     handed_over, turn = (
         tracing.the("codex_sdk.pydantic_ai.handoff"),
         tracing.the("codex_sdk.thread.turn"),
     )
-    assert handed_over.attributes
-    assert handed_over.attributes["thread_id"] == result["thread_id"]
+    assert handed_over.attributes == {
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.agent.name": "codex",
+        "gen_ai.provider.name": "codex",
+        "gen_ai.request.model": options.model,
+        "gen_ai.conversation.id": result["thread_id"],
+        "gen_ai.usage.input_tokens": 50,
+        "gen_ai.usage.cache_read.input_tokens": 20,
+        "gen_ai.usage.output_tokens": 9,
+        "thread_id": result["thread_id"],
+        "model": options.model,
+        "sandbox_mode": options.sandbox_mode,
+        "tool": "codex_handoff",
+        "persist_thread": True,
+    }
+    assert not any("usage" in name for name in turn.attributes or {})  # told in one place
     assert turn.parent is not None
     assert turn.parent.span_id == (handed_over.context and handed_over.context.span_id)
 

@@ -12,12 +12,13 @@ from .._host import Host, current_host
 from ..codex import Codex
 from ..exceptions import CodexError
 from ..options import CodexOptions, ThreadOptions, TurnOptions
-from ..telemetry import span
 from ..thread import Thread
 from ..turn import Turn
 from ._item_summaries import summarize_items
 from ._pydantic_ai.item_event import CodexItemEvent
+from ._pydantic_ai.spans import describe_thread, describe_usage, handoff_span
 from ._pydantic_ai.toolset import CodexToolset
+from ._pydantic_ai.turn_usage import turn_usage
 
 __all__ = ["CodexHandoff", "CodexItemEvent", "CodexToolset", "codex_handoff_tool"]
 
@@ -87,10 +88,11 @@ class CodexHandoff:
             CodexTimeoutError: the turn took longer than ``timeout_seconds``.
             CodexError: see :class:`codex_sdk.TurnStream`.
         """
-        attributes = {"tool": self.name, "persist_thread": self.persist_thread}
-        with span("codex_sdk.pydantic_ai.handoff", attributes) as running:
+        opened = handoff_span(self.name, self.thread_options, persist_thread=self.persist_thread)
+        with opened as running:
             thread, turn = await self._run(prompt)
-            running.set("thread_id", thread.id)
+            describe_thread(running, {"thread_id": thread.id})
+            describe_usage(running, turn_usage(turn))
             return self._result(thread, turn)
 
     async def _run(self, prompt: str) -> tuple[Thread, Turn]:

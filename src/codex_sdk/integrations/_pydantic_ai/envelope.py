@@ -17,10 +17,8 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
-from pydantic_ai.usage import RequestUsage
 
 from ...codex import Codex
-from ...events import Usage
 from ...exceptions import CodexError
 from ...inputs import UserInput
 from ...options import ThreadOptions, TurnOptions
@@ -32,6 +30,7 @@ from .images import image_files, with_images
 from .prompt import conversation_prompt
 from .settings import options_for
 from .tools import ToolChoice, choose_tools
+from .turn_usage import turn_usage
 from .work import work_parts
 
 __all__ = ["EnvelopeMode"]
@@ -88,7 +87,7 @@ class EnvelopeMode:
             finish = "tool_call"
         return ModelResponse(
             [*parts, *answer],
-            usage=_request_usage(turn.turn_usage),
+            usage=turn_usage(turn),
             model_name=self._model_name,
             provider_name=self._system,
             provider_details={"thread_id": thread_id},
@@ -152,14 +151,3 @@ def _without_root(schema: Any) -> Any:
     if isinstance(schema, list):
         return [_without_root(value) for value in schema]  # pyright: ignore[reportUnknownVariableType]
     return schema
-
-
-def _request_usage(usage: Usage | None) -> RequestUsage:
-    if usage is None:
-        return RequestUsage(unmeasured_requests=1)
-    return RequestUsage(
-        input_tokens=usage.input_tokens,
-        cache_read_tokens=usage.cached_input_tokens,
-        output_tokens=usage.output_tokens,
-        output_reasoning_tokens=usage.reasoning_output_tokens or 0,
-    )
