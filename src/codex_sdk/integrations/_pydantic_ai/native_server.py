@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from ..._core.thread_params import check_echo, thread_params
+from ..._core.toml import merge_config_overrides
 from ..._core.versions import PINNED
 from ..._host import Host, current_host
 from ..._runtime.app_server_connection import AppServerConnection
@@ -22,6 +23,10 @@ __all__ = ["NativeServer", "NativeServers"]
 
 _UNLOAD_BOUND = 5.0
 """Seconds for the server to forget a thread. Measured: some milliseconds."""
+
+_UNLOAD_AT_ONCE = {"thread_unload_delay_secs": 0}
+"""Threads that nobody is subscribed to leave the server's memory, where each takes some four megabytes. They
+stay for half an hour otherwise. CLIs that do not know the entry ignore it."""
 
 _STOP_BOUND = 30.0
 """Seconds that stopping turns may hold up the end of a run. Measured: at most some tenths."""
@@ -198,7 +203,7 @@ def _app_server_options(codex: CodexOptions) -> AppServerOptions:
         base_url=codex.base_url,
         api_key=codex.api_key,
         env=codex.env,
-        config_overrides=codex.config_overrides,
+        config_overrides=merge_config_overrides(_UNLOAD_AT_ONCE, codex.config_overrides),
         max_line_bytes=codex.max_line_bytes,
         experimental_api_enabled=True,  # for tools, and for what was said before
     )
