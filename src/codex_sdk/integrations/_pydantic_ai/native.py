@@ -122,17 +122,15 @@ class NativeMode:
         names = codex_names(tool.name for tool in choice.tools)
         tools = [dynamic_tool(tool, names[tool.name]) for tool in choice.tools]
         setting = digest([tools, instructions, repr(options)])
+        start = {
+            "ephemeral": True,
+            "dynamicTools": tools,
+            "developerInstructions": instructions or None,
+        }
         *before, last = messages
-        params = _turn_params(parameters)
+        [last] = await with_images([last])
         work = _Work(server, before, last, setting, names)
-        turn = await work.resumed(params.get("outputSchema"))
-        if turn is None:
-            start = {
-                "ephemeral": True,
-                "dynamicTools": tools,
-                "developerInstructions": instructions or None,
-            }
-            turn = await work.started(options, start, params)
+        turn = await work.turn(options, start, _turn_params(parameters))
         return NativeRequest(
             turn,
             server,
@@ -189,10 +187,32 @@ class _Work:
             part.tool_call_id: part for part in last.parts if isinstance(part, ToolReturnPart)
         }
         self._thread: KeptThread | None = None
+        self._thread_id: str | None = None
         if before:
             self._thread = server.threads.take(digest(history_items(before)), setting)
 
-    async def resumed(self, output_schema: Any) -> OpenTurn | None:
+    async def turn(
+        self, options: ThreadOptions, start: Mapping[str, Any], params: Mapping[str, Any]
+    ) -> OpenTurn:
+        """Return a turn that works on the last message: the one that waits for it, or a new one.
+
+        If that fails, the thread is given up.
+        """
+        try:
+            resumed = await self._resumed(params.get("outputSchema"))
+            return resumed or await self._started(options, start, params)
+        except BaseException:
+            with anyio.move_on_after(_STOP_BOUND, shield=True):
+                await self._give_up()
+            raise
+
+    async def _give_up(self) -> None:
+        if self._thread is not None:
+            await self._server.discard([self._thread])
+        elif self._thread_id is not None:
+            await self._server.forget(self._thread_id)
+
+    async def _resumed(self, output_schema: Any) -> OpenTurn | None:
         """Return the turn that waits for the results in the last message, having given it these."""
         kept = self._thread
         if kept is None or kept.turn is None:
@@ -201,15 +221,10 @@ class _Work:
             return None
         turn = kept.turn
         if not self._can_resume(turn) or turn.output_schema != output_schema:
-            self._thread = None
             await self._server.discard([kept])
+            self._thread = None
             return None
-        try:
-            await self._resume(turn)
-        except BaseException:
-            with anyio.move_on_after(_STOP_BOUND, shield=True):
-                await self._server.discard([kept])
-            raise
+        await self._resume(turn)
         return turn
 
     def _can_resume(self, turn: OpenTurn) -> bool:
@@ -219,37 +234,27 @@ class _Work:
         return all(map(_is_input, _other_items(self._last)))
 
     async def _resume(self, turn: OpenTurn) -> None:
-        [last] = await with_images([self._last])
-        if content := [*_input(_other_items(last))]:
+        if content := [*_input(_other_items(self._last))]:
             await turn.steer(content)
-        results = {
-            part.tool_call_id: part for part in last.parts if isinstance(part, ToolReturnPart)
-        }
         for call_id in list(turn.pending):
-            part = results[call_id]
+            part = self._results[call_id]
             content = [result_part(item) for item in content_parts(part.content_items(mode="str"))]
             turn.give_result(call_id, content, ok=part.outcome not in ERROR_OUTCOMES)
 
-    async def started(
+    async def _started(
         self, options: ThreadOptions, start: Mapping[str, Any], params: Mapping[str, Any]
     ) -> OpenTurn:
         """Start a turn with the last message, on the thread that holds the others, or on a new one."""
-        new = history_items(await with_images([self._last]))
+        new = history_items([self._last])
+        told = [item for item in new if not _is_input(item)]
         if self._thread is not None:
-            thread_id, items = self._thread.thread_id, []
+            thread_id = self._thread.thread_id
         else:
-            items = history_items(await with_images(self._before))
-            thread_id = await self._server.start_thread(options, **start)
-        try:
-            content = list(_input(new))
-            told = [item for item in new if not _is_input(item)]
-            await self._server.inject(thread_id, self._renamed([*items, *told]))
-            turn = OpenTurn(thread_id)
-            await turn.start(await self._server.connect(), {**params, "input": content})
-        except BaseException:
-            with anyio.move_on_after(_STOP_BOUND, shield=True):
-                await self._server.forget(thread_id)
-            raise
+            told = [*history_items(await with_images(self._before)), *told]
+            thread_id = self._thread_id = await self._server.start_thread(options, **start)
+        await self._server.inject(thread_id, self._renamed(told))
+        turn = OpenTurn(thread_id)
+        await turn.start(await self._server.connect(), {**params, "input": [*_input(new)]})
         return turn
 
     def _renamed(self, items: Sequence[Item]) -> list[Item]:
