@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
-__all__ = ["RunningSpan", "in_current_trace", "span", "start_span"]
+__all__ = ["RunningSpan", "in_current_trace", "span", "start_span", "trace_context"]
 
 
 class RunningSpan:
@@ -107,7 +107,7 @@ def in_current_trace(environment: Mapping[str, str]) -> dict[str, str]:
     The variables are named as the W3C's ``traceparent`` and ``tracestate`` headers, in capitals, which
     is what the Codex CLI reads. Where no trace is active, nothing is changed.
     """
-    context = _trace_context()
+    context = {key.upper(): value for key, value in trace_context().items()}
     if context:  # a TRACESTATE that was inherited belongs to the TRACEPARENT that is replaced
         environment = {key: environment[key] for key in environment if key not in _VARIABLES}
     return {**environment, **context}
@@ -116,7 +116,8 @@ def in_current_trace(environment: Mapping[str, str]) -> dict[str, str]:
 _VARIABLES = ("TRACEPARENT", "TRACESTATE")
 
 
-def _trace_context() -> dict[str, str]:
+def trace_context() -> dict[str, str]:
+    """Return the current trace as the W3C's headers ``traceparent`` and ``tracestate``; empty without one."""
     try:
         from opentelemetry.trace import TraceFlags, get_current_span
     except ImportError:
@@ -128,7 +129,7 @@ def _trace_context() -> dict[str, str]:
     sampled = context.trace_flags & TraceFlags.SAMPLED
     parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{sampled:02x}"
     state = context.trace_state.to_header()
-    return {"TRACEPARENT": parent, **({"TRACESTATE": state} if state else {})}
+    return {"traceparent": parent, **({"tracestate": state} if state else {})}
 
 
 def _tracer() -> Tracer | None:

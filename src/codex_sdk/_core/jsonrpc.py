@@ -117,15 +117,26 @@ class Connection:
         self._framer = LineFramer(max_line_bytes)
         self._decoder = msgspec.json.Decoder()
 
-    def request(self, method: str, params: Mapping[str, Any] | None) -> tuple[int, bytes]:
+    def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        trace: Mapping[str, str] | None = None,
+    ) -> tuple[int, bytes]:
         """Return the id of a new request, and the line to send.
+
+        Args:
+            trace: the W3C's headers of the trace that the request is part of; the member is Codex's addition
+                to JSON-RPC.
 
         Raises:
             CodexError: *params* cannot be put into JSON; no request is pending then.
         """
-        line = _line(
-            method, {"method": method, "id": (request_id := next(self._ids)), "params": params}
-        )
+        request_id = next(self._ids)
+        message: dict[str, Any] = {"method": method, "id": request_id, "params": params}
+        if trace:
+            message["trace"] = trace
+        line = _line(method, message)
         self.pending.add(request_id)
         return request_id, line
 

@@ -40,7 +40,7 @@ from ..exceptions import (
     CodexError,
 )
 from ..options import AppServerClientInfo, AppServerOptions
-from ..telemetry import in_current_trace
+from ..telemetry import in_current_trace, trace_context
 from .leftovers import Leftovers
 from .peer import OnRequest, Peer, connected_peer
 from .subscriptions import TurnSubscription
@@ -66,6 +66,9 @@ _OVERLOADED = -32001
 _INVALID_REQUEST = -32600
 _PAUSES = (0.05, 2.0)
 """Seconds between tries of a request that an overloaded server has refused: the first, and the longest."""
+
+_ASK_THE_MODEL = frozenset({"turn/start", "review/start"})
+"""Requests whose work goes on in the trace of who asks: the server's spans, and its requests to the model."""
 
 _SUCCESSORS = {
     "thread/rollback": "thread_revert() of newer CLIs goes back to a turn",
@@ -210,12 +213,13 @@ class AppServerConnection:
     ) -> Any:
         give_up = anyio.current_time() + self.options.overload_timeout
         longest, limit = _PAUSES
+        trace = trace_context() if method in _ASK_THE_MODEL else None
         while True:
             pause = random.uniform(
                 longest / 2, longest
             )  # or all that were refused come again at once
             try:
-                return await self.peer.request(method, params, on_result=on_result)
+                return await self.peer.request(method, params, on_result=on_result, trace=trace)
             except CodexAppServerError as error:
                 if error.code != _OVERLOADED or anyio.current_time() + pause > give_up:
                     raise

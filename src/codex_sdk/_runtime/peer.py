@@ -156,6 +156,7 @@ class Peer:
         *,
         timeout: float | None = None,
         on_result: Callable[[Any], None] | None = None,
+        trace: Mapping[str, str] | None = None,
     ) -> Any:
         """Ask the server and return its answer.
 
@@ -165,6 +166,7 @@ class Peer:
             timeout: seconds to wait for the answer; ``None``: no limit.
             on_result: called with the result when it comes in, before anything is routed that came after it;
                 it must not raise.
+            trace: the trace that the request is part of, as the W3C's headers.
 
         Raises:
             CodexAppServerError: the server refused.
@@ -173,7 +175,7 @@ class Peer:
             CodexError: *params* is no JSON.
         """
         self._check_open()
-        request_id, line = self._connection.request(method, params)
+        request_id, line = self._connection.request(method, params, trace)
         waiter = self._waiters[request_id] = _Waiter(on_result)
         try:
             with anyio.move_on_after(timeout):
