@@ -29,6 +29,11 @@ class Host(ABC):
     def closed(self) -> bool:
         """Whether the loop has ended for good."""
 
+    @property
+    @abstractmethod
+    def is_here(self) -> bool:
+        """Whether the calling code runs in this loop; callable wherever code runs, and cheap."""
+
     @abstractmethod
     def call_soon(self, callback: Callable[[], object]) -> bool:
         """Have the loop call *callback* soon; callable from any thread, signal handler or finalizer.
@@ -50,6 +55,7 @@ class _AsyncioHost(Host):
     def __init__(self) -> None:
         import asyncio
 
+        self._running_loop = asyncio.get_running_loop
         self._loop = asyncio.get_running_loop()
 
     def __eq__(self, other: object) -> bool:
@@ -61,6 +67,13 @@ class _AsyncioHost(Host):
     @property
     def closed(self) -> bool:
         return self._loop.is_closed()
+
+    @property
+    def is_here(self) -> bool:
+        try:
+            return self._running_loop() is self._loop
+        except RuntimeError:
+            return False
 
     def call_soon(self, callback: Callable[[], object]) -> bool:
         try:
@@ -99,6 +112,13 @@ class _TrioHost(Host):
     @property
     def closed(self) -> bool:
         return not self.call_soon(_nothing)
+
+    @property
+    def is_here(self) -> bool:
+        try:
+            return self._trio.lowlevel.current_trio_token() is self._token
+        except RuntimeError:
+            return False
 
     def call_soon(self, callback: Callable[[], object]) -> bool:
         try:

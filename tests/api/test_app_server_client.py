@@ -24,8 +24,14 @@ from codex_sdk import (
     CodexParseError,
     protocol,
 )
+from codex_sdk._io.transport import Transport
 from codex_sdk._runtime import app_server_connection
-from codex_sdk.app_server import AppServerClient, AppServerNotification, AppServerRequest
+from codex_sdk.app_server import (
+    AppServerClient,
+    AppServerNotification,
+    AppServerRequest,
+    RequestHandlers,
+)
 from codex_sdk.app_server.methods import AppServerMethods
 from codex_sdk.testing import ErrorReply, FakeAppServer
 
@@ -310,6 +316,205 @@ async def test_a_client_that_is_closed_while_it_starts_does_not_start() -> None:
             task_group.start_soon(start)
             await asked.wait()
             await client.close()
+
+
+async def test_who_waits_for_a_start_that_is_cancelled_goes_on_with_it() -> None:
+    async with FakeAppServer() as server:
+        asked, answer = anyio.Event(), anyio.Event()
+
+        async def hesitate(_: Any) -> dict[str, Any]:
+            asked.set()
+            await answer.wait()
+            return {"userAgent": "x/0.163.0 (y)"}
+
+        server.on("initialize", hesitate)
+        server.on("model/list", {"data": []})
+        client = AppServerClient(connect=server.connect)
+        async with anyio.create_task_group() as task_group:
+            scopes = [anyio.CancelScope() for _ in range(2)]
+
+            async def start(scope: anyio.CancelScope) -> None:
+                with scope:
+                    await client.start()
+                    raise AssertionError("it was cancelled before that")
+
+            for scope in scopes:
+                task_group.start_soon(start, scope)
+            await asked.wait()
+            task_group.start_soon(client.start)
+            await anyio.wait_all_tasks_blocked()
+            for scope in scopes:
+                scope.cancel()
+            await anyio.wait_all_tasks_blocked()
+            answer.set()
+        assert await client.model_list() == {"data": []}
+        assert server.connections == 1
+        await client.close()
+
+
+async def test_who_comes_while_a_cancelled_start_is_undone_starts_anew() -> None:
+    async with FakeAppServer() as server:
+        asked, leaving, leave = anyio.Event(), anyio.Event(), anyio.Event()
+
+        async def never(_: Any) -> None:
+            asked.set()
+            await anyio.sleep_forever()
+
+        @asynccontextmanager
+        async def slow_to_leave() -> AsyncIterator[Transport]:
+            async with server.connect() as transport:
+                try:
+                    yield transport
+                finally:
+                    leaving.set()
+                    with anyio.CancelScope(shield=True):
+                        await leave.wait()
+
+        server.on("initialize", never)
+        client = AppServerClient(connect=slow_to_leave)
+        async with anyio.create_task_group() as task_group:
+            scope = anyio.CancelScope()
+
+            async def start() -> None:
+                with scope:
+                    await client.start()
+
+            task_group.start_soon(start)
+            await asked.wait()
+            scope.cancel()
+            await leaving.wait()
+            server.on("initialize", {"userAgent": "x/0.163.0 (y)"})
+            task_group.start_soon(client.start)
+            await anyio.wait_all_tasks_blocked()
+            leave.set()
+        assert client.server_info.user_agent == "x/0.163.0 (y)"
+        assert server.connections == 2
+        await client.close()
+
+
+async def test_a_start_that_fails_fails_for_all_who_wait_for_it_each_with_an_error_of_its_own() -> (
+    None
+):
+    async with FakeAppServer() as server:
+        server.on("initialize", ErrorReply("go away"))
+        client = AppServerClient(connect=server.connect)
+        errors: list[CodexAppServerError] = []
+
+        async def start() -> None:
+            with pytest.raises(CodexAppServerError, match="go away") as caught:
+                await client.start()
+            errors.append(caught.value)
+
+        async with anyio.create_task_group() as task_group:
+            for _ in range(3):
+                task_group.start_soon(start)
+        assert len({id(error) for error in errors}) == 3
+        assert {error.method for error in errors} == {"initialize"}
+        assert server.connections == 1
+
+        server.on("initialize", {"userAgent": "x/0.163.0 (y)"})
+        await client.start()
+        await client.close()
+
+
+@asynccontextmanager
+async def slow_to_close() -> AsyncIterator[tuple[AppServerClient, anyio.Event, anyio.Event]]:
+    """Start a client whose closing takes until the second event; the first tells that it has begun."""
+    closing, close = anyio.Event(), anyio.Event()
+    async with FakeAppServer() as server:
+
+        @asynccontextmanager
+        async def connect() -> AsyncIterator[Transport]:
+            async with server.connect() as transport:
+                try:
+                    yield transport
+                finally:
+                    closing.set()
+                    with anyio.CancelScope(shield=True):
+                        await close.wait()
+
+        client = AppServerClient(connect=connect)
+        await client.start()
+        try:
+            yield client, closing, close
+        finally:
+            close.set()
+            await client.close()
+
+
+async def test_a_second_close_waits_for_the_first() -> None:
+    async with slow_to_close() as (client, closing, close):
+        closed: list[str] = []
+
+        async def close_client(name: str) -> None:
+            await client.close()
+            closed.append(name)
+
+        async with anyio.create_task_group() as task_group:
+            task_group.start_soon(close_client, "first")
+            await closing.wait()
+            task_group.start_soon(close_client, "second")
+            await anyio.wait_all_tasks_blocked()
+            too_early = list(closed)
+            close.set()
+        assert too_early == []
+        assert sorted(closed) == ["first", "second"]
+
+
+async def test_a_start_waits_for_the_close_before_it() -> None:
+    async with slow_to_close() as (client, closing, close):
+        outcomes: list[Any] = []
+
+        async def start() -> None:
+            outcomes.append(await outcome(client.start()))
+
+        async with anyio.create_task_group() as task_group:
+            task_group.start_soon(client.close)
+            await closing.wait()
+            task_group.start_soon(start)  # the fake server has one client at a time
+            await anyio.wait_all_tasks_blocked()
+            close.set()
+        assert outcomes == [None]
+        assert client.server_info.codex_home == "/nowhere/.codex"
+
+
+@pytest.mark.parametrize("first", ["handler", "program"])
+async def test_a_handler_that_closes_its_client_as_the_program_does_holds_up_nobody(
+    first: str,
+) -> None:
+    async with FakeAppServer() as server:
+        asked, close = anyio.Event(), anyio.Event()
+        called: list[str] = []
+
+        async def handle(_: Any) -> str:
+            asked.set()
+            await close.wait()
+            called.append("handler")
+            await client.close()
+            await anyio.sleep_forever()  # the closing ends it
+            raise AssertionError
+
+        handlers = RequestHandlers(on_command_approval=handle, timeout=30)
+        client = AppServerClient(connect=server.connect, handlers=handlers)
+        await client.start()
+        about = {"threadId": "t", "turnId": "u", "itemId": "i", "startedAtMs": 0}
+        await server.begin_asking(APPROVAL, about)
+        await asked.wait()
+
+        async def close_client() -> None:
+            called.append("program")
+            await client.close()
+
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as task_group:
+                if first == "handler":
+                    close.set()
+                    task_group.start_soon(close_client)
+                else:
+                    task_group.start_soon(close_client)
+                    close.set()
+            await client.close()
+    assert "program" in called
 
 
 async def test_what_the_block_raises_leaves_it_as_it_is() -> None:
@@ -902,3 +1107,68 @@ async def test_two_loops_cannot_share_a_connection() -> None:
 
         await anyio.to_thread.run_sync(anyio.run, start_elsewhere)
         await client.close()
+
+
+async def test_a_task_of_another_loop_is_refused_whatever_it_wants_of_the_client() -> None:
+    async with FakeAppServer() as server:
+        server.on("turn/start", TURN)
+        client = AppServerClient(connect=server.connect)
+        await client.start()
+        notifications, requests = client.notifications(), client.requests()
+        session = await client.turn_session("t-1", "hi")
+        refused: list[Any] = []
+
+        async def use_elsewhere() -> None:
+            assert client.server_info.codex_home == "/nowhere/.codex"  # that is no matter of loops
+            for use in (
+                client.model_list,
+                lambda: client.call(protocol.ModelListParams()),
+                lambda: client.notify("initialized"),
+                lambda: client.respond(1, {}),
+                client.next_notification,
+                client.next_request,
+                notifications.__anext__,
+                requests.__anext__,
+                lambda: client.turn_start("t-2", "hi"),
+                client.turn_session("t-2", "hi").start,
+                session.start,
+                session.wait,
+                session.interrupt,
+                lambda: session.steer("no"),
+                session.next_notification,
+                session.notifications().__anext__,
+                session.next_request,
+                session.close,
+            ):
+                with anyio.move_on_after(5):
+                    refused.append(await outcome(use()))
+
+        await anyio.to_thread.run_sync(anyio.run, use_elsewhere)
+        await client.close()
+
+    assert len(refused) == 18
+    for error in refused:
+        assert isinstance(error, CodexError)
+        assert "one client for each event loop" in str(error)
+
+
+def test_a_client_whose_loop_has_ended_can_be_used_in_another() -> None:
+    async def use(client: AppServerClient, server: FakeAppServer) -> None:
+        async with server:
+            await client.start()
+            assert client.server_info
+
+    async def use_again(client: AppServerClient) -> None:
+        with pytest.raises(CodexError, match=r"event loop .* has ended"):
+            await client.model_list()
+        with pytest.raises(CodexError, match=r"event loop .* has ended"):
+            await client.next_notification()
+        await client.close()
+        await client.close()
+
+    for backend in ("asyncio", "trio"):
+        server = FakeAppServer()
+        client = AppServerClient(connect=server.connect)
+        with suppress(AppServerClosedError):
+            anyio.run(use, client, server, backend=backend)
+        anyio.run(use_again, client, backend=backend)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from traceback import walk_tb
 
 import anyio
 import pytest
@@ -444,6 +445,23 @@ async def test_interrupting_a_turn_whose_server_has_died_tells_of_that() -> None
             await session.wait()
         with pytest.raises(AppServerClosedError, match="last words"):
             await session.interrupt()
+
+
+async def test_each_who_waits_for_a_turn_whose_connection_ended_gets_an_error_of_its_own() -> None:
+    async with FakeAppServer() as server, AppServerClient(connect=server.connect) as client:
+        server.on("turn/start", {"turn": {"id": "u-1"}})
+        session = await client.turn_session(THREAD, "hi")
+        server.hang_up(exit_code=3, stderr="last words")
+        errors: list[AppServerClosedError] = []
+        for _ in range(5):
+            with pytest.raises(AppServerClosedError, match="last words") as caught:
+                await session.wait()
+            errors.append(caught.value)
+
+        assert len({id(error) for error in errors}) == 5
+        lengths = [len(list(walk_tb(error.__traceback__))) for error in errors]
+        assert max(lengths) == min(lengths)
+        assert {error.exit_code for error in errors} == {3}
 
 
 async def test_a_client_without_a_block_has_sessions_too() -> None:

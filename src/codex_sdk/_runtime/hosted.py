@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +13,7 @@ from anyio.lowlevel import checkpoint
 from .._host import current_host
 from .._io.task_groups import open_task_group
 from ..exceptions import CodexError
+from .failures import fresh
 
 __all__ = ["Hosted", "Spawn"]
 
@@ -42,6 +43,9 @@ class Hosted(Generic[T]):
         self._started = anyio.Event()
         self._ended = anyio.Event()
         self._begun = False
+        self._awaiting = 0
+        self._handed_over = False
+        self._given_up = False
         self._yielded: list[T] = []
         self._error: Exception | None = None
 
@@ -50,10 +54,21 @@ class Hosted(Generic[T]):
         """Whether the block has been left."""
         return self._ended.is_set()
 
+    @property
+    def is_being_left(self) -> bool:
+        """Whether the block is left, or is to be."""
+        return self._stop.is_set() or self._ended.is_set()
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the block is not entered because all who waited for that were cancelled."""
+        return self._given_up
+
     async def start(self, spawn: Spawn, *, shielded: bool) -> T:
         """Enter the block and return what it yields.
 
-        A start that is cancelled leaves nothing behind.
+        A start that is cancelled leaves nothing behind, unless another task waits for it in
+        :meth:`entered`: then it goes on, and is undone if the last of these is cancelled too.
 
         Args:
             spawn: starts the task.
@@ -63,18 +78,30 @@ class Hosted(Generic[T]):
             Exception: whatever entering the block raises.
         """
         spawn(lambda: self._run(shielded), "codex_sdk app-server")
-        async with AsyncExitStack() as undo:
-            undo.push_async_callback(self.stop)
-            value = await self.entered()
-            undo.pop_all()
-        return value
+        return await self.entered()
 
     async def entered(self) -> T:
         """Return what the block yields, once it is entered; raises what :meth:`start` does."""
-        await self._started.wait()
-        if self._yielded:
-            return self._yielded[0]
-        raise self._error or CodexError("the app-server was closed before it had started")
+        self._awaiting += 1
+        try:
+            await self._started.wait()
+        except BaseException:
+            self._awaiting -= 1
+            if not (self._awaiting or self._handed_over):
+                self._given_up = True
+                self.begin_to_stop()
+                await self.left()  # noqa: ASYNC102, ASYNC120 - shields itself, and raises nothing else
+            raise
+        self._awaiting -= 1
+        if not self._yielded:
+            raise self._reason()
+        self._handed_over = True
+        return self._yielded[0]
+
+    def _reason(self) -> Exception:
+        if self._error is None:
+            return CodexError("the app-server was closed before it had started")
+        return fresh(self._error)
 
     def begin_to_stop(self) -> None:
         """Have the block left, without waiting for that."""
@@ -92,17 +119,21 @@ class Hosted(Generic[T]):
         A task of the block's own, such as that of a handler, does not wait: the block waits for it.
 
         Raises:
-            Exception: whatever has gone wrong in the block, since it was entered.
+            Exception: whatever has gone wrong in the block, since it was entered; told once.
         """
         self.begin_to_stop()
+        await self.left()
+        if self.has_ended and self._yielded and self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    async def left(self) -> None:
+        """Wait until the block is left, whatever happens to the waiting task; its own do not wait."""
         if self in _inside.get():
             await checkpoint()
             return
         with anyio.CancelScope(shield=True):  # bounded: leaving the block is
             await self._ended.wait()
-        if self._yielded and self._error is not None:
-            error, self._error = self._error, None
-            raise error
 
     async def _run(self, shielded: bool) -> None:
         if self._stop.is_set():

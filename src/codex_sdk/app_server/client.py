@@ -9,9 +9,10 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
+    Generator,
     Mapping,
 )
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -51,7 +52,21 @@ __all__ = ["AppServerClient", "Incoming"]
 
 T = TypeVar("T")
 
+_NOT_CONNECTED = (
+    "the AppServerClient is not connected: enter it with `async with`, or await its start()"
+)
+
+_ENDED_LOOP = (
+    "the event loop that the AppServerClient was started in has ended, and the connection with it: "
+    "await its start()"
+)
+
 _KEPT_ERRORS = 100
+
+_ELSEWHERE = (
+    "the AppServerClient is in use in another event loop: make one client for each event loop, or hand the "
+    "call to the client's own (anyio.from_thread.run, asyncio.run_coroutine_threadsafe)"
+)
 
 
 class Incoming(AsyncIterator[T], Generic[T]):
@@ -81,11 +96,24 @@ class _Link:
     """One connection of a client, and what is particular to it."""
 
     def __init__(self) -> None:
+        self.host = current_host()
         self.desk = RequestDesk()
         self.requests = RequestQueue()
         self.closed = False
         self.connection: AppServerConnection | None = None
         self.sessions: SessionHost | None = None
+
+    def here(self) -> AppServerConnection:
+        """Return the connection, for a task of its event loop.
+
+        Raises:
+            CodexError: the calling task is none, or the connection is not made yet.
+        """
+        if not self.host.is_here:
+            raise CodexError(_ENDED_LOOP if self.host.closed else _ELSEWHERE)
+        if self.connection is None:
+            raise CodexError(_NOT_CONNECTED)
+        return self.connection
 
     def close(self) -> None:
         """Take note that the program wants no more of it."""
@@ -106,7 +134,8 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
 
     The server lives as long as the block: leaving it, however it is left, ends the server and all that
     it has started. ``await client.start()`` and ``await client.close()`` do without a block. Either way
-    a client can be used again afterwards. It may be shared by the tasks of one event loop.
+    a client can be used again afterwards. It may be shared by the tasks of one event loop; those
+    of another are refused.
 
     When the server ends the connection, everything that waits for it raises
     :class:`~codex_sdk.AppServerClosedError`, and so does every later call, until :meth:`start` connects
@@ -135,6 +164,7 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
         self._connect = connect
         self._link: _Link | None = None
         self._hosted: Hosted[AppServerConnection] | None = None
+        self._closing: Hosted[AppServerConnection] | None = None
         self._spawn: Spawn | None = None
 
     @property
@@ -174,7 +204,8 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
         """Connect, if there is no connection, and shake hands.
 
         Without a block, the connection lives in a task of the event loop's own, until :meth:`close`. A
-        connection that the server has ended is replaced by a new one.
+        connection that the server has ended is replaced by a new one. Tasks that start the client at the
+        same time share a connection; one of them that is cancelled does not end it for the others.
 
         Raises:
             CodexError: the options are refused, or the server cannot be started or reached, or refuses.
@@ -184,24 +215,41 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
         link = _Link()
         hosted = Hosted(self._block(link), _until_ended(link))
         self._link, self._hosted = link, hosted
-        try:
+        with self._forgetting_if_left(hosted):
             await hosted.start(self._spawn or _spawn_detached, shielded=self._spawn is not None)
-        except BaseException:
-            if self._hosted is hosted:
-                self._hosted = self._link = None
-            raise
 
     async def _has_connection(self) -> bool:
-        """Wait for a connection that is being made; let go of one that has ended."""
+        """Wait for a connection that is being made, or ended; let go of one that has ended."""
+        await self._until_closed()
         while (hosted := self._hosted) is not None:
-            if not hosted.host.closed:
-                if hosted.host != current_host():
-                    raise CodexError("the AppServerClient is in use in another event loop")
-                await hosted.entered()
-                if self._connection().peer.failure is None:
+            if hosted.host.closed:
+                await self.close()
+                continue
+            if not hosted.host.is_here:
+                raise CodexError(_ELSEWHERE)
+            with self._forgetting_if_left(hosted):
+                if await self._lives(hosted):
                     return True
+        return False
+
+    async def _lives(self, hosted: Hosted[AppServerConnection]) -> bool:
+        if hosted.given_up:
+            await hosted.left()
+            return False
+        connection = await hosted.entered()
+        if connection.peer.failure is None:
+            return True
+        if self._hosted is hosted:
             await self.close()
         return False
+
+    @contextmanager
+    def _forgetting_if_left(self, hosted: Hosted[Any]) -> Generator[None, None, None]:
+        try:
+            yield
+        finally:
+            if self._hosted is hosted and hosted.is_being_left:
+                self._hosted = self._link = None
 
     @asynccontextmanager
     async def _block(self, link: _Link) -> AsyncGenerator[AppServerConnection, None]:
@@ -225,28 +273,39 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
         Turn sessions are closed first. Whatever waits for the server raises
         :class:`~codex_sdk.AppServerClosedError`, and iterations over what it sends end.
 
-        A handler or a tool may close the client that it serves. There, nothing is waited for: the handler
-        is itself ended by the closing.
+        Where another task closes the client already, the end of that is waited for. A handler or a tool may
+        close the client that it serves. There, nothing is waited for: the handler is itself ended by the
+        closing.
 
         Raises:
             CodexError: it is another event loop that the client is in use in.
         """
-        hosted = self._hosted
-        if hosted is not None and not hosted.host.closed and hosted.host != current_host():
-            raise CodexError("the AppServerClient is in use in another event loop")
-        self._hosted = None
-        if self._link is not None:
-            self._link.close()
-        if hosted is None:
-            await checkpoint()
-        elif hosted.host.closed:
+        hosted, link = self._hosted, self._link
+        if hosted is None or link is None:
+            await self._until_closed()
+            return
+        if not (hosted.host.is_here or hosted.host.closed):
+            raise CodexError(_ELSEWHERE)
+        self._hosted, self._closing = None, hosted
+        link.close()
+        if hosted.host.closed:
             end_abandoned()
+            return
+        try:
+            if link.sessions is not None:
+                await link.sessions.close()
+        finally:  # asyncio's own cancellation is waited for by no shield
+            await hosted.stop()  # noqa: ASYNC102 - it shields itself
+
+    async def _until_closed(self) -> None:
+        """Wait for the end of a connection that another task may be closing."""
+        closing = self._closing
+        if closing is None or closing.host.closed:
+            await checkpoint()
+        elif not closing.host.is_here:
+            raise CodexError(_ELSEWHERE)
         else:
-            try:
-                if self._link is not None and self._link.sessions is not None:
-                    await self._link.sessions.close()
-            finally:  # asyncio's own cancellation is waited for by no shield
-                await hosted.stop()  # noqa: ASYNC102 - it shields itself
+            await closing.left()
 
     async def aclose(self) -> None:
         """Do what :meth:`close` does, by the name that ``contextlib.aclosing`` knows."""
@@ -267,22 +326,19 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
         Raises:
             CodexError: there was no handshake.
         """
-        info = self._connection().info
+        connection = self._current().connection
+        info = None if connection is None else connection.info
         if info is None:
             raise CodexError("the app-server has not told anything of itself: initialize() first")
         return info
 
     def _connection(self) -> AppServerConnection:
-        link = self._link
-        if link is None or link.connection is None:
-            raise CodexError(
-                "the AppServerClient is not connected: enter it with `async with`, or await its start()"
-            )
-        return link.connection
+        return self._current().here()
 
     def _current(self) -> _Link:
-        self._connection()
-        return cast("_Link", self._link)
+        if self._link is None or self._link.connection is None:
+            raise CodexError(_NOT_CONNECTED)
+        return self._link
 
     # Requests of the program's
 
@@ -385,7 +441,9 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
         )
 
     def _session_host(self) -> SessionHost:
-        return cast("SessionHost", self._current().sessions)
+        link = self._current()
+        link.here()
+        return cast("SessionHost", link.sessions)
 
     # What the server sends
 
@@ -401,7 +459,7 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
             CodexError: the client is not connected.
         """
         link = self._current()
-        return Incoming(partial(_next_notification, self._connection()), lambda: link.closed)
+        return Incoming(partial(_next_notification, link), lambda: link.closed)
 
     async def next_notification(self) -> AppServerNotification:
         """Return the next notification that no turn session takes, waiting for it.
@@ -410,7 +468,7 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
             AppServerClosedError: the connection has ended, and all that came before is read.
             CodexError: the client is not connected.
         """
-        return await _next_notification(self._connection())
+        return await _next_notification(self._current())
 
     def requests(self) -> Incoming[AppServerRequest]:
         """Iterate over the requests of the server that nobody else answers, until the client is closed.
@@ -453,7 +511,9 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
         Raises:
             CodexError: no such request waits for an answer, or the answer is no JSON.
         """
-        self._current().desk.respond(request_id, result, error=error)
+        link = self._current()
+        link.here()
+        link.desk.respond(request_id, result, error=error)
         await checkpoint()
 
     async def _answer(self, link: _Link, request: Request, turn: TurnSubscription | None) -> Any:
@@ -506,7 +566,8 @@ async def _start_turn(
         return await connection.request("turn/start", params, timeout=timeout, on_result=take_note)
 
 
-async def _next_notification(connection: AppServerConnection) -> AppServerNotification:
+async def _next_notification(link: _Link) -> AppServerNotification:
+    connection = link.here()
     notification = await connection.peer.notifications.receive()
     return AppServerNotification(
         notification.method, notification.params, lenient=connection.lenient
@@ -514,9 +575,9 @@ async def _next_notification(connection: AppServerConnection) -> AppServerNotifi
 
 
 async def _next_request(link: _Link) -> AppServerRequest:
+    connection = link.here()
     request = await link.requests.receive()
-    lenient = link.connection is None or link.connection.lenient
-    return AppServerRequest(request.id, request.method, request.params, lenient=lenient)
+    return AppServerRequest(request.id, request.method, request.params, lenient=connection.lenient)
 
 
 def _until_ended(link: _Link) -> Callable[[AppServerConnection], Awaitable[None]]:

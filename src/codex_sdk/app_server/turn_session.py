@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 import attrs
+from anyio.lowlevel import checkpoint
 
 from .._core.app_server_input import AppServerInput, normalize_app_server_input, protocol_params
 from .._core.jsonrpc import Request
@@ -15,6 +16,7 @@ from .._core.server_requests import COMMAND_APPROVAL, ApprovalDecisions
 from .._runtime.answering import NOT_MINE, answered, deciding
 from .._runtime.app_server_connection import AppServerConnection
 from .._runtime.app_server_turn import RunningTurn, running_turn
+from .._runtime.failures import fresh
 from .._runtime.hosted import Hosted, Spawn
 from .._runtime.request_desk import RequestDesk, RequestQueue, UnclaimedError
 from ..exceptions import CodexError
@@ -29,6 +31,11 @@ __all__ = ["AppServerTurnSession", "SessionHost"]
 T = TypeVar("T")
 
 _TEXT = "item/agentMessage/delta"
+
+_ELSEWHERE = (
+    "the turn session belongs to a client in another event loop: make one client for each event loop, or "
+    "hand the call to that one (anyio.from_thread.run, asyncio.run_coroutine_threadsafe)"
+)
 
 
 def _none() -> set[AppServerTurnSession]:
@@ -173,6 +180,7 @@ class AppServerTurnSession(anyio.AsyncContextManagerMixin):
             CodexError: the client is not connected, the thread runs a turn already, or the server refuses.
         """
         if self._hosted is not None:
+            self._check_here()
             await self._hosted.entered()
             return
         host = self._host()
@@ -201,8 +209,13 @@ class AppServerTurnSession(anyio.AsyncContextManagerMixin):
         Waits until that is done, whatever happens to the waiting task: fractions of a second, as a rule.
         What was not read yet can still be read afterwards.
         """
-        if self._hosted is not None:
-            await self._hosted.stop()
+        if (
+            self._hosted is None or self._hosted.host.closed
+        ):  # and with its loop, the turn has ended
+            await checkpoint()
+            return
+        self._check_here()
+        await self._hosted.stop()
 
     def _begin_to_close(self) -> None:
         if self._hosted is not None:
@@ -232,14 +245,22 @@ class AppServerTurnSession(anyio.AsyncContextManagerMixin):
         was closed, and the server did not tell the turn's end.
 
         Raises:
-            AppServerClosedError: the connection ended before the turn did.
+            AppServerClosedError: the connection ended before the turn did; at each call an error of its own.
             CodexError: the session has not been started.
         """
-        self._running()
+        self._running_here()
         await self._ended.wait()
         if self._failure is not None:
-            raise self._failure
+            raise fresh(self._failure)
         return self.final_turn
+
+    def _check_here(self) -> None:
+        if self._hosted is not None and not self._hosted.host.is_here:
+            raise CodexError(_ELSEWHERE)
+
+    def _running_here(self) -> RunningTurn:
+        self._check_here()
+        return self._running()
 
     def _running(self) -> RunningTurn:
         if self._turn is None:
@@ -270,7 +291,7 @@ class AppServerTurnSession(anyio.AsyncContextManagerMixin):
         Raises:
             CodexAppServerError: the turn has ended, or the CLI has no ``turn/steer`` (0.80.0).
         """
-        return await self._running().steer(
+        return await self._running_here().steer(
             normalize_app_server_input(input), **protocol_params(params)
         )
 
@@ -280,7 +301,7 @@ class AppServerTurnSession(anyio.AsyncContextManagerMixin):
         Raises:
             CodexError: the server does not answer, or the session has not been started.
         """
-        await self._running().interrupt()
+        await self._running_here().interrupt()
 
     # What the server sends
 
@@ -304,7 +325,7 @@ class AppServerTurnSession(anyio.AsyncContextManagerMixin):
             CodexError: the session has not been started.
         """
         try:
-            notification = await self._running().receive()
+            notification = await self._running_here().receive()
         except anyio.EndOfStream:
             return None
         return AppServerNotification(
@@ -342,7 +363,7 @@ class AppServerTurnSession(anyio.AsyncContextManagerMixin):
         Raises:
             CodexError: the session has not been started.
         """
-        self._running()
+        self._running_here()
         try:
             request = await self._requests.receive()
         except anyio.EndOfStream:
