@@ -34,6 +34,7 @@ __all__ = [
 collect_ignore_glob = []
 if find_spec("pydantic_ai"):
     from .models import make_model as make_model
+    from .toolsets import make_toolset as make_toolset
 else:  # it needs Python 3.11
     collect_ignore_glob.append("test_pydantic_ai_*.py")
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from pydantic_ai import Agent, FunctionToolset, ModelRetry, RunContext, ToolReturnPart
+from pydantic_ai import Agent, FunctionToolset, ModelRetry, RunContext
 from pydantic_ai.capabilities import HandleDeferredToolCalls
 from pydantic_ai.exceptions import UsageLimitExceeded
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
-from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
+from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.tool_manager import ToolManager
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDenied
 from pydantic_ai.usage import RunUsage, UsageLimits
 
-from codex_sdk import ThreadOptions, Usage
-from codex_sdk.integrations.pydantic_ai import CodexItemEvent, CodexToolset
+from codex_sdk import Usage
+from codex_sdk.integrations.pydantic_ai import CodexItemEvent
 from codex_sdk.testing import (
     AddFile,
     ApplyPatch,
@@ -33,55 +31,9 @@ from codex_sdk.testing import (
 )
 
 from ..tracing import Tracing
-from .conftest import MakeCodex, Survivors, asyncio_only
-
-MakeToolset = Callable[..., CodexToolset]
-
-
-@pytest.fixture
-def make_toolset(make_codex: MakeCodex, workspace: Path, legacy: bool) -> MakeToolset:
-    """Return the function that makes a toolset with the CLI under test, on a model server."""
-    if legacy:
-        pytest.skip("this CLI cannot be given tools")
-
-    def make(server: ModelServer, **changes: Any) -> CodexToolset:
-        options: dict[str, Any] = {
-            "model": "gpt-5-codex",
-            "working_directory": workspace,
-            "sandbox_mode": "danger-full-access",
-            **changes.pop("options", {}),
-        }
-        return CodexToolset(
-            codex_options=make_codex(server).options,
-            thread_options=ThreadOptions(**options),
-            **changes,
-        )
-
-    return make
-
-
-def delegating(*prompts: str) -> FunctionModel:
-    """Return a model that hands *prompts* over, all at once, and then says what came back."""
-
-    def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        parts = messages[-1].parts
-        if any(isinstance(part, ToolReturnPart) for part in parts):
-            return ModelResponse([TextPart("Reported.")])
-        return ModelResponse([ToolCallPart("codex", {"prompt": prompt}) for prompt in prompts])
-
-    async def stream(messages: list[ModelMessage], info: AgentInfo) -> Any:
-        for part in answer(messages, info).parts:
-            if isinstance(part, ToolCallPart):
-                yield {0: DeltaToolCall(part.tool_name, part.args_as_json_str())}
-            else:
-                yield "Reported."
-
-    return FunctionModel(answer, stream_function=stream)
-
-
-def returned(messages: list[ModelMessage]) -> list[ToolReturnPart]:
-    parts = [part for message in messages for part in message.parts]
-    return [part for part in parts if isinstance(part, ToolReturnPart)]
+from .conftest import Survivors, asyncio_only
+from .models import tool_returns
+from .toolsets import ASKING, MakeToolset, delegating
 
 
 @asyncio_only
@@ -93,7 +45,7 @@ async def test_a_job_is_done_and_its_tokens_count(make_toolset: MakeToolset) -> 
     async with ModelServer(script) as server:
         agent = Agent(delegating("Say hello"), toolsets=[make_toolset(server)])
         result = await agent.run("Go")
-    [part] = returned(result.all_messages())
+    [part] = tool_returns(result.all_messages())
     assert (part.content, part.outcome) == ("Done.", "success")
     command, message = part.metadata["items"]
     assert (command["type"], command["exit_code"]) == ("command_execution", 0)
@@ -109,7 +61,7 @@ async def test_items_can_be_part_of_the_result(make_toolset: MakeToolset) -> Non
     async with ModelServer(["One.", "Two."]) as server:
         toolset = make_toolset(server, include_items=True, items_limit=1, name="codex")
         result = await Agent(delegating("Go"), toolsets=[toolset]).run("Go")
-    [part] = returned(result.all_messages())
+    [part] = tool_returns(result.all_messages())
     said = {"type": "agent_message", "text": "One."}
     assert part.content == {"final_response": "One.", "items": [said]}
 
@@ -121,9 +73,9 @@ async def test_a_conversation_has_a_thread_of_its_own(make_toolset: MakeToolset)
         first = await agent.run("Go")
         again = await agent.run("Go on", message_history=first.all_messages())  # another server
         other = await agent.run("Go")
-    threads = [part.metadata["thread_id"] for part in returned(again.all_messages())]
+    threads = [part.metadata["thread_id"] for part in tool_returns(again.all_messages())]
     assert threads[0] == threads[1]
-    assert returned(other.all_messages())[0].metadata["thread_id"] != threads[0]
+    assert tool_returns(other.all_messages())[0].metadata["thread_id"] != threads[0]
     assert server.requests[1].assistant_texts() == ("One.",)
     assert server.requests[2].assistant_texts() == ()
 
@@ -133,7 +85,7 @@ async def test_jobs_of_one_conversation_wait_for_each_other(make_toolset: MakeTo
     async with ModelServer(["One.", "Two."]) as server:
         toolset = make_toolset(server)
         result = await Agent(delegating("First", "Second"), toolsets=[toolset]).run("Go")
-    assert sorted(part.content for part in returned(result.all_messages())) == ["One.", "Two."]
+    assert sorted(part.content for part in tool_returns(result.all_messages())) == ["One.", "Two."]
     assert server.requests[1].assistant_texts() == ("One.",)
 
 
@@ -158,9 +110,6 @@ async def test_limits_of_usage_hold_for_jobs_too(make_toolset: MakeToolset) -> N
             await agent.run("Go", usage_limits=UsageLimits(total_tokens_limit=500))
 
 
-APPROVED = {"approval_policy": "untrusted", "sandbox_mode": "read-only"}
-
-
 @asyncio_only
 @pytest.mark.parametrize("approve", [True, False, None])
 async def test_approvals_are_asked_for_as_deferred_calls(
@@ -179,7 +128,7 @@ async def test_approvals_are_asked_for_as_deferred_calls(
 
     handlers = [] if approve is None else [HandleDeferredToolCalls(decide)]
     async with ModelServer([RunCommand("touch made"), "Done."]) as server:
-        toolset = make_toolset(server, options=APPROVED)
+        toolset = make_toolset(server, options=ASKING)
         await Agent(delegating("Go"), toolsets=[toolset], capabilities=handlers).run("Go")
     assert (workspace / "made").exists() is bool(approve)
     if approve is not None:
@@ -199,7 +148,7 @@ async def test_an_approval_of_a_patch_shows_the_patch(
         return requests.build_results(approve_all=True)
 
     async with ModelServer([ApplyPatch(AddFile("made.txt", "hello\n")), "Done."]) as server:
-        toolset = make_toolset(server, options=APPROVED)
+        toolset = make_toolset(server, options=ASKING)
         capabilities = [HandleDeferredToolCalls(decide)]
         await Agent(delegating("Go"), toolsets=[toolset], capabilities=capabilities).run("Go")
     [call] = asked
@@ -229,7 +178,7 @@ async def test_codex_can_call_tools_of_the_program(make_toolset: MakeToolset) ->
         result = await Agent(delegating("Go"), toolsets=[toolset], deps_type=str).run(
             "Go", deps="value"
         )
-    assert [part.content for part in returned(result.all_messages())] == ["Done."]
+    assert [part.content for part in tool_returns(result.all_messages())] == ["Done."]
     wrong, retry, right = (output.text for output in server.requests[-1].function_outputs())
     assert "valid integer" in wrong
     assert "not zero, please" in retry
@@ -257,7 +206,7 @@ async def test_a_job_that_fails_is_told_to_the_model(make_toolset: MakeToolset) 
     async with ModelServer([HttpReply(400, "no such model")]) as server:
         agent = Agent(delegating("Go"), toolsets=[make_toolset(server)])
         result = await agent.run("Go")
-    [part] = returned(result.all_messages())
+    [part] = tool_returns(result.all_messages())
     assert part.outcome == "failed"
     assert "no such model" in str(part.content)
     assert result.output == "Reported."
@@ -270,7 +219,7 @@ async def test_a_job_that_takes_too_long_is_stopped(
     async with ModelServer([RunCommand("sleep 600", timeout=600), "Done."]) as server:
         toolset = make_toolset(server, timeout_seconds=3.0)
         result = await Agent(delegating("Go"), toolsets=[toolset]).run("Go")
-    [part] = returned(result.all_messages())
+    [part] = tool_returns(result.all_messages())
     assert part.outcome == "failed"
     assert "stopped after 3 seconds" in str(part.content)
     assert processes() == []
@@ -301,7 +250,7 @@ async def test_runs_at_the_same_time_share_a_server_and_nothing_else(
 
         async def run(prompt: str) -> None:
             result = await Agent(delegating(prompt), toolsets=[toolset]).run("Go")
-            results[prompt] = returned(result.all_messages())[0]
+            results[prompt] = tool_returns(result.all_messages())[0]
 
         async with Agent(TestModel(), toolsets=[toolset]), anyio.create_task_group() as group:
             for number in range(4):
@@ -327,7 +276,7 @@ async def test_the_tool_works_on_any_event_loop(make_toolset: MakeToolset) -> No
 async def test_a_job_is_a_span(make_toolset: MakeToolset, tracing: Tracing) -> None:
     async with ModelServer(["Done."]) as server:
         result = await Agent(delegating("Go"), toolsets=[make_toolset(server)]).run("Go")
-    [part] = returned(result.all_messages())
+    [part] = tool_returns(result.all_messages())
     attributes = tracing.the("codex_sdk.pydantic_ai.handoff").attributes
     assert attributes is not None
     assert attributes["thread_id"] == part.metadata["thread_id"]

@@ -1,14 +1,16 @@
-"""One job that is handed over: a turn of Codex, inside the call of a tool."""
+"""One job that is handed over: a turn of Codex, worked on in one or more calls of a tool."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import anyio
-from anyio.abc import ObjectReceiveStream
+import attrs
+from anyio.abc import TaskGroup
 from pydantic import ValidationError
 from pydantic_ai.exceptions import (
     ApprovalRequired,
@@ -32,7 +34,6 @@ from ..._core.server_requests import (
 )
 from ..._io.task_groups import open_task_group
 from ..._runtime.app_server_connection import AppServerConnection
-from ..._runtime.app_server_turn import running_turn
 from ...events import ItemCompletedEvent, ThreadEvent, TurnFailedEvent
 from ...exceptions import TurnFailedError
 from ...items import AgentMessageItem, ThreadItem
@@ -40,9 +41,9 @@ from .._item_summaries import summarize_items
 from .history import content_parts
 from .item_event import CodexItemEvent
 from .native import result_part
-from .native_turn import request_usage
+from .native_turn import OpenTurn, request_usage
 
-__all__ = ["Job"]
+__all__ = ["Job", "JobCall"]
 
 _TOOL_CALL = "item/tool/call"
 _APPROVALS: Mapping[str, str] = {
@@ -50,40 +51,92 @@ _APPROVALS: Mapping[str, str] = {
     FILE_CHANGE_APPROVAL: "file_change",
 }
 
+_SETTLING = 0.03
+"""Seconds to wait for approvals that are asked for together with one that has come, so that whoever decides
+sees all of them at once. Measured on 0.169: at most 0.004."""
+
+_STOP_BOUND = 30.0
+"""Seconds that stopping the turn may hold up who has failed. Measured: at most some tenths."""
+
+
+@attrs.define(eq=False)
+class JobCall:
+    """The call of the tool in which a job is worked on.
+
+    Attributes:
+        ctx: the run that it is made in.
+        name: the tool's name.
+        tools: the tools of the program's.
+        names: how these are called by Codex, by their own names.
+        defers: whether an approval that nobody decides on may be left to another run.
+        approved: approvals that somebody has decided on before, each for once, as :meth:`Job.approvals` has
+            told them.
+    """
+
+    ctx: RunContext[Any]
+    name: str
+    tools: ToolManager[Any] | None
+    names: Mapping[str, str]
+    defers: bool
+    approved: list[dict[str, Any]]
+
+    def own_name(self, name: str) -> str:
+        """Return how the tool is called in the program that Codex calls *name*."""
+        return next((own for own, codex in self.names.items() if codex == name), name)
+
+    def takes(self, approval: Mapping[str, Any]) -> bool:
+        """Whether *approval* was decided on before, apart from its id; that is used up then."""
+        for decided in self.approved:
+            same_kind = decided.get("kind") == approval["kind"]
+            if same_kind and _shown(decided) == _shown(approval):
+                self.approved.remove(decided)
+                return True
+        return False
+
 
 class _Question:
-    """A request of the server's, which the task of the tool answers: it knows the run."""
+    """A request of the server's, which is answered in a call of the tool: that knows the run."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.answer: Any = None
         self.answered = anyio.Event()
+        self.approval: dict[str, Any] = {}
+        self.is_over = False
+
+    def give(self, answer: Any) -> None:
+        self.answer = answer
+        self.answered.set()
 
 
 class Job:
     """A turn that works on what was handed over.
 
     Attributes:
+        thread_id: the thread.
+        prompt: what was handed over.
+        turn: the turn.
         items: what Codex has done.
         usage: the tokens that it has used.
+        call_usage: those of them that it has used in the last call of :meth:`work`.
+        seconds: how long it was worked on.
     """
 
-    def __init__(
-        self,
-        ctx: RunContext[Any],
-        name: str,
-        tools: ToolManager[Any] | None,
-        names: Mapping[str, str],
-    ) -> None:
-        self._names: dict[str, str] = {codex: own for own, codex in names.items()}
+    def __init__(self, thread_id: str, prompt: str) -> None:
+        self.thread_id = thread_id
+        self.prompt = prompt
+        self.turn = OpenTurn(thread_id, self._ask)
         self.items: list[ThreadItem] = []
         self.usage = RequestUsage()
-        self._ctx = ctx
-        self._name = name
-        self._tools = tools
+        self.call_usage = RequestUsage()
+        self.seconds = 0.0
         self._mapper = TurnMapper("keep")
-        self._begun: dict[str, Mapping[str, Any]] = {}
-        self._ask, self._questions = anyio.create_memory_object_stream[_Question](16)
+        self._new: deque[_Question] = deque()
+        self._changed = anyio.Event()
+        self._waiting: list[_Question] = []
+        self._being_answered = 0
+        self._suspended = False
+        self._receiving = anyio.CancelScope()
 
     @property
     def final_response(self) -> str:
@@ -91,102 +144,185 @@ class Job:
         said = [item.text for item in self.items if isinstance(item, AgentMessageItem)]
         return said[-1] if said else ""
 
-    async def run(self, connection: AppServerConnection, thread_id: str, prompt: str) -> None:
-        """Have Codex work on *prompt*; leaving, however that happens, ends the turn.
+    @property
+    def approvals(self) -> list[dict[str, Any]]:
+        """What the job waits to be approved, as JSON data: what somebody has to see who decides on it."""
+        return [question.approval for question in self._waiting]
+
+    async def start(self, connection: AppServerConnection) -> None:
+        """Have Codex begin.
+
+        Raises:
+            CodexError: the server refuses, or is gone.
+        """
+        await self.turn.start(connection, {"input": [{"type": "text", "text": self.prompt}]})
+
+    async def stop(self) -> None:
+        """End the turn, if it has not ended; may be called again, and from any task."""
+        self.turn.begin_to_stop()
+        with anyio.move_on_after(_STOP_BOUND, shield=True):
+            await self.turn.stop()
+
+    def approve(self) -> None:
+        """Accept all of :attr:`approvals`."""
+        waiting, self._waiting = self._waiting, []
+        for question in waiting:
+            question.give(answer_of(question.request, "accept"))
+
+    async def work(self, call: JobCall) -> bool:
+        """Work on the job up to its end; false: it waits for :attr:`approvals`, which *call* defers.
 
         Raises:
             TurnFailedError: Codex could not complete the turn.
-            CodexError: the server refuses, or is gone.
+            CodexError: the server is gone.
         """
-        params = {"input": [{"type": "text", "text": prompt}]}
-        with self._ask, self._questions:
-            async with (
-                running_turn(connection, thread_id, params, on_request=self._pass_on) as turn,
-                open_task_group() as task_group,
-            ):
-                task_group.start_soon(self._answer_all, self._questions)
-                while batch := await turn.receive_batch():
-                    for notification in batch:
-                        await self._take(notification, thread_id)
-                task_group.cancel_scope.cancel("the turn is over")
-
-    async def _pass_on(self, request: Request) -> Any:
-        question = _Question(request)
-        await self._ask.send(question)
-        await question.answered.wait()
-        return question.answer
-
-    async def _answer_all(self, questions: ObjectReceiveStream[_Question]) -> None:
-        async with open_task_group() as task_group:
-            async for question in questions:
-                task_group.start_soon(self._answer, question)
-
-    async def _answer(self, question: _Question) -> None:
-        request = question.request
-        if request.method == _TOOL_CALL and self._tools is not None:
-            question.answer = await self._call(self._tools, request)
-        elif request.method in _APPROVALS:
-            word = "accept" if await self._is_approved(request) else "decline"
-            question.answer = answer_of(request, word)
-        else:
-            question.answer = safe_answer(request, now=int(time.time()))
-        question.answered.set()
-
-    async def _call(self, tools: ToolManager[Any], request: Request) -> dict[str, Any]:
-        """Call a tool of the program's for Codex."""
-        params = request.params
-        name: str = params["tool"]
-        call = ToolCallPart(self._names.get(name, name), params["arguments"], params["callId"])
+        self._suspended = False
+        self.call_usage = RequestUsage()
+        began = anyio.current_time()
         try:
-            result = await tools.handle_call(call, wrap_validation_errors=False)
-        except (ModelRetry, ToolFailed, ValidationError) as error:
-            return _result(str(error), ok=False)
-        except (ApprovalRequired, CallDeferred):
-            return _result("this call would have to be approved, and nobody is there", ok=False)
-        if isinstance(result, ToolDenied):
-            return _result(result.message, ok=False)
-        part = ToolReturnPart(call.tool_name, result, call.tool_call_id)
-        content = content_parts(part.content_items(mode="str"))
-        return {"contentItems": [result_part(item) for item in content], "success": True}
+            async with open_task_group() as task_group:
+                task_group.start_soon(self._answer_all, call)
+                over = await self._read(call)
+                task_group.cancel_scope.cancel("nothing more is to be answered now")
+        finally:
+            self.seconds += anyio.current_time() - began
+        return over
 
-    async def _is_approved(self, request: Request) -> bool:
-        """Ask the handler of the agent for deferred tool calls; without one, nothing is approved."""
-        capability = self._ctx.root_capability
-        if capability is None:
-            return False
+    async def _read(self, call: JobCall) -> bool:
+        while not self._suspended:
+            notification = None
+            with (
+                anyio.CancelScope() as self._receiving
+            ):  # which takes a notification, or is cancelled
+                notification = await self.turn.receive()
+            if notification is not None:
+                await self._take(notification, call)
+                if notification.method == "turn/completed":
+                    return True
+        return False
+
+    async def _ask(self, request: Request) -> Any:
+        """Return the answer to a request of the server's, whenever a call of the tool has given it."""
+        question = _Question(request)
+        self._new.append(question)
+        self._changed.set()
+        try:
+            await question.answered.wait()
+            return question.answer
+        finally:
+            question.is_over = True
+
+    async def _answer_all(self, call: JobCall) -> None:
+        """Answer what the server asks for; return when there is nothing but approvals which *call* defers."""
+        async with open_task_group() as task_group:
+            while True:
+                self._changed = anyio.Event()
+                self._begin_to_answer(call, task_group)
+                with anyio.move_on_after(_SETTLING if self._waits_for_approvals else None):
+                    await self._changed.wait()
+                if not self._changed.is_set():
+                    break
+        self._suspended = True
+        self._receiving.cancel("only somebody outside of this run can go on")
+
+    def _begin_to_answer(self, call: JobCall, task_group: TaskGroup) -> None:
+        while self._new:
+            question = self._new.popleft()
+            if not question.is_over:
+                self._being_answered += 1
+                task_group.start_soon(self._answer, question, call)
+
+    @property
+    def _waits_for_approvals(self) -> bool:
+        """Whether nothing is left to be done here but to have approvals decided on elsewhere."""
+        self._waiting = [question for question in self._waiting if not question.is_over]
+        return bool(self._waiting) and not self._being_answered
+
+    async def _answer(self, question: _Question, call: JobCall) -> None:
+        request = question.request
+        try:
+            if request.method == _TOOL_CALL and call.tools is not None:
+                question.give(await _call(call, call.tools, request))
+            elif request.method in _APPROVALS:
+                await self._decide(question, call)
+            else:
+                question.give(safe_answer(request, now=int(time.time())))
+        finally:
+            self._being_answered -= 1
+            self._changed.set()
+
+    async def _decide(self, question: _Question, call: JobCall) -> None:
+        question.approval = self._approval(question.request)
+        approved: bool | None = True
+        if not call.takes(question.approval):
+            approved = await _decision(question, call)
+        if approved is None and call.defers:
+            self._waiting.append(question)
+        else:
+            question.give(answer_of(question.request, "accept" if approved else "decline"))
+
+    def _approval(self, request: Request) -> dict[str, Any]:
         item_id = str(request.params.get("itemId"))
-        arguments = {**self._begun.get(item_id, {}), **request.params}
-        asked = {name: arguments[name] for name in _SHOWN if arguments.get(name) is not None}
-        call = ToolCallPart(f"{self._name}.{_APPROVALS[request.method]}", asked, item_id)
-        requests = DeferredToolRequests(approvals=[call], metadata={item_id: dict(request.params)})
-        results = await capability.handle_deferred_tool_calls(self._ctx, requests=requests)
-        if results is None:
-            return False
-        return isinstance(results.to_tool_call_results().get(item_id), ToolApproved)
+        told = {**(self.turn.item(item_id) or {}), **request.params}
+        shown = {name: told[name] for name in _SHOWN if told.get(name) is not None}
+        return {"kind": _APPROVALS[request.method], "item_id": item_id, **shown}
 
-    async def _take(self, notification: Notification, thread_id: str) -> None:
-        if notification.method == "item/started":
-            item: Mapping[str, Any] = notification.params["item"]
-            self._begun[item["id"]] = item
-        elif notification.method == "thread/tokenUsage/updated":
+    async def _take(self, notification: Notification, call: JobCall) -> None:
+        if notification.method == "thread/tokenUsage/updated":
             usage = request_usage(notification.params["tokenUsage"]["last"])
             self.usage += usage
-            self._ctx.usage.incr(usage)
+            self.call_usage += usage
+            call.ctx.usage.incr(usage)
         for event in self._mapper.events([notification]):
-            await self._tell(event, thread_id)
+            await self._tell(event, call.ctx)
 
-    async def _tell(self, event: ThreadEvent, thread_id: str) -> None:
+    async def _tell(self, event: ThreadEvent, ctx: RunContext[Any]) -> None:
         if isinstance(event, TurnFailedEvent):
             raise TurnFailedError(event.error.message, error=event.error)
         if isinstance(event, ItemCompletedEvent):
             self.items.append(event.item)
             [summary] = summarize_items([event.item], 1)
             with suppress(UserError):  # outside of an agent's run, nobody listens
-                await self._ctx.emit(CodexItemEvent(item=summary, thread_id=thread_id))
+                await ctx.emit(CodexItemEvent(item=summary, thread_id=self.thread_id))
 
 
 _SHOWN = ("command", "cwd", "reason", "changes", "grantRoot")
 """What somebody who is asked for an approval has to see."""
+
+
+def _shown(approval: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: approval[name] for name in _SHOWN if name in approval}
+
+
+async def _decision(question: _Question, call: JobCall) -> bool | None:
+    """Ask the handler of the agent for deferred tool calls; ``None``: nobody decides there."""
+    capability = call.ctx.root_capability
+    if capability is None:
+        return None
+    kind, item_id = question.approval["kind"], question.approval["item_id"]
+    asked = ToolCallPart(f"{call.name}.{kind}", _shown(question.approval), item_id)
+    metadata = {item_id: dict(question.request.params)}
+    requests = DeferredToolRequests(approvals=[asked], metadata=metadata)
+    results = await capability.handle_deferred_tool_calls(call.ctx, requests=requests)
+    result = None if results is None else results.to_tool_call_results().get(item_id)
+    return None if result is None else isinstance(result, ToolApproved)
+
+
+async def _call(call: JobCall, tools: ToolManager[Any], request: Request) -> dict[str, Any]:
+    """Call a tool of the program's for Codex."""
+    params = request.params
+    part = ToolCallPart(call.own_name(params["tool"]), params["arguments"], params["callId"])
+    try:
+        result = await tools.handle_call(part, wrap_validation_errors=False)
+    except (ModelRetry, ToolFailed, ValidationError) as error:
+        return _result(str(error), ok=False)
+    except (ApprovalRequired, CallDeferred):
+        return _result("this call would have to be approved, and nobody is there", ok=False)
+    if isinstance(result, ToolDenied):
+        return _result(result.message, ok=False)
+    returned = ToolReturnPart(part.tool_name, result, part.tool_call_id)
+    content = content_parts(returned.content_items(mode="str"))
+    return {"contentItems": [result_part(item) for item in content], "success": True}
 
 
 def _result(text: str, *, ok: bool) -> dict[str, Any]:

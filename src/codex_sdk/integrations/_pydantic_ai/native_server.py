@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -38,13 +38,27 @@ class NativeServer:
     Attributes:
         threads: these threads.
         legacy: whether the CLI is too old to be given tools.
+
+    Args:
+        codex: how the server is started.
+        keep: how many threads are kept at most.
+        wait: seconds after which a thread is given up.
+        on_idle: called, in a task of its own, when the last thread was given up for having waited too long.
     """
 
-    def __init__(self, codex: CodexOptions, *, keep: int, wait: float) -> None:
+    def __init__(
+        self,
+        codex: CodexOptions,
+        *,
+        keep: int,
+        wait: float,
+        on_idle: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.threads = KeptThreads(keep)
         self.legacy = False
         self._codex = codex
         self._wait = wait
+        self._on_idle = on_idle
         self._client = AppServerClient(_app_server_options(codex))
         self._connection: AppServerConnection | None = None
         self._connecting = anyio.Lock()
@@ -120,13 +134,22 @@ class NativeServer:
         finally:
             if self._janitor is scope:
                 self._janitor = None
+        if self._on_idle is not None and not scope.cancel_called:
+            await self._on_idle()
 
-    async def discard(self, threads: Iterable[KeptThread]) -> None:
-        """Stop the turns of threads that are not kept any more, and forget the threads."""
+    async def discard(self, threads: Sequence[KeptThread]) -> None:
+        """Stop the turns of threads that are not kept any more, and forget the threads.
+
+        All are being stopped, even if this call is cancelled.
+        """
+        for thread in threads:
+            if thread.turn is not None:
+                thread.turn.begin_to_stop()
         for thread in threads:
             if thread.turn is not None:
                 await thread.turn.stop()
-            await self.forget(thread.thread_id)
+            if not thread.stored:
+                await self.forget(thread.thread_id)
 
     async def forget(self, thread_id: str) -> None:
         """Have the server forget a thread that is of no more use."""
@@ -143,18 +166,29 @@ class NativeServer:
         """Stop all turns, and end the server."""
         if self._janitor is not None:
             self._janitor.cancel("the model was closed")
-        for thread in self.threads.remove(lambda _: True):
-            if thread.turn is not None:
-                await thread.turn.stop()
+        turns = [thread.turn for thread in self.threads.remove(lambda _: True)]
         self._connection = None
-        await self._client.close()
+        try:
+            for turn in turns:
+                if turn is not None:
+                    await turn.stop()
+        finally:  # asyncio's own cancellation is waited for by no shield
+            await self._client.close()  # noqa: ASYNC102 - it shields itself
 
 
 class NativeServers:
     """The servers of one model: event loops cannot share a connection."""
 
-    def __init__(self, codex: CodexOptions, *, keep: int, wait: float) -> None:
+    def __init__(
+        self,
+        codex: CodexOptions,
+        *,
+        keep: int,
+        wait: float,
+        on_idle: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._codex = codex
+        self._on_idle = on_idle
         self._keep = keep
         self._wait = wait
         self._servers: dict[Host, NativeServer] = {}
@@ -165,8 +199,14 @@ class NativeServers:
         for other in [other for other in self._servers if other.closed]:
             del self._servers[other]
         if host not in self._servers:
-            self._servers[host] = NativeServer(self._codex, keep=self._keep, wait=self._wait)
+            self._servers[host] = NativeServer(
+                self._codex, keep=self._keep, wait=self._wait, on_idle=self._on_idle
+            )
         return self._servers[host]
+
+    def running(self) -> NativeServer | None:
+        """Return the server of the running event loop, if it has been asked for."""
+        return self._servers.get(current_host())
 
     @asynccontextmanager
     async def run(self) -> AsyncGenerator[RunTurns, None]:

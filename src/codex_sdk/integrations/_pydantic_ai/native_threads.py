@@ -80,6 +80,7 @@ class KeptThread:
         deferred: whether the turn has called a tool whose result comes in another run: one that is to be
             approved, or is run elsewhere.
         deadline: when it is given up, by the clock of the event loop.
+        stored: whether it can be used again, by its id, when its turn was given up.
     """
 
     thread_id: str
@@ -89,6 +90,7 @@ class KeptThread:
     run: RunTurns | None
     deferred: bool = False
     deadline: float = 0.0
+    stored: bool = False
 
 
 class KeptThreads:
@@ -104,6 +106,9 @@ class KeptThreads:
 
     def __len__(self) -> int:
         return len(self._threads)
+
+    def __iter__(self) -> Iterator[KeptThread]:
+        return iter(self._threads)
 
     def put(self, thread: KeptThread) -> list[KeptThread]:
         """Keep *thread*; returns those that are too many now."""

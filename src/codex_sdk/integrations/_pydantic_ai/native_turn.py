@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -43,10 +43,18 @@ class OpenTurn:
         pending: the ids of the calls that were handed out, and wait for their results.
         output_schema: what the turn's answer is held to.
         span: the span of the request that has read the turn last; the next one's is linked to it.
+
+    Args:
+        thread_id: the thread.
+        on_request: answers the requests of the server; ``None``: calls of tools are answered by
+            :meth:`give_result`, and all others safely.
     """
 
-    def __init__(self, thread_id: str) -> None:
+    def __init__(
+        self, thread_id: str, on_request: Callable[[Request], Awaitable[Any]] | None = None
+    ) -> None:
         self.thread_id = thread_id
+        self._on_request = on_request or self._answer
         self.pending: set[str] = set()
         self.output_schema: Any = None
         self.span: RunningSpan | None = None
@@ -64,7 +72,7 @@ class OpenTurn:
             CodexError: the server refuses, or is gone.
         """
         self.output_schema = params.get("outputSchema")
-        block = running_turn(connection, self.thread_id, params, on_request=self._answer)
+        block = running_turn(connection, self.thread_id, params, on_request=self._on_request)
         self._hosted = Hosted(block, RunningTurn.wait_over)
         spawn = current_host().spawn
         self._turn = await self._hosted.start(
@@ -96,6 +104,10 @@ class OpenTurn:
     def final(self) -> Mapping[str, Any] | None:
         """The turn as it has ended; ``None`` while it runs."""
         return None if self._turn is None else self._turn.final
+
+    def item(self, item_id: str) -> Mapping[str, Any] | None:
+        """Return an item that has begun and not ended, as the server told when it began."""
+        return None if self._turn is None else self._turn.item(item_id)
 
     def give_result(self, call_id: str, content: Sequence[Mapping[str, Any]], *, ok: bool) -> None:
         """Answer a call that was handed out."""
@@ -161,6 +173,11 @@ class OpenTurn:
         if not known and not self.pending:
             usage.unmeasured_requests = 1
         return usage
+
+    def begin_to_stop(self) -> None:
+        """Have the turn interrupted, if it runs, without waiting for that."""
+        if self._hosted is not None:
+            self._hosted.begin_to_stop()
 
     async def stop(self) -> None:
         """Interrupt the turn, if it runs, and wait for its end; may be called again, from any task."""

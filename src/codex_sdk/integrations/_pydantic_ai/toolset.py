@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from pydantic_ai import FunctionToolset
-from pydantic_ai.exceptions import ToolFailed
+from pydantic_ai.exceptions import ApprovalRequired
 from pydantic_ai.messages import ToolReturn
-from pydantic_ai.tool_manager import ToolManager
 from pydantic_ai.tools import RunContext
 from pydantic_ai.toolsets import AbstractToolset
+from pydantic_ai.toolsets.abstract import ToolsetTool
 
-from ...exceptions import CodexError
 from ...options import CodexOptions, ThreadOptions
-from ...telemetry import span
 from .._item_summaries import summarize_items
+from .deferral import answered_calls, can_defer
+from .handover import Handover
 from .job import Job
-from .native import dynamic_tool
-from .tool_names import codex_names
-from .workshop import Place, Workshop
+from .native_threads import RunTurns
+from .spans import describe_thread, describe_usage, handoff_span
+from .workshop import Workshop
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,7 +47,9 @@ class CodexToolset(FunctionToolset[Any]):
     * The tokens that Codex uses are added to the run's, and count for its limits.
     * When Codex asks for an approval (``ThreadOptions(approval_policy="on-request")``), the agent's handler
       for deferred tool calls (``HandleDeferredToolCalls``) decides, on a call of the tool
-      ``codex.command_execution`` or ``codex.file_change``. Without one, the answer is no.
+      ``codex.command_execution`` or ``codex.file_change``. Where it does not decide, and the agent's output
+      type includes ``DeferredToolRequests``, the run ends with such requests, and the job waits for the run
+      that is given the results. Else the answer is no.
     * Tools of the program's can be given to Codex (*tools*).
     * A failed or overlong job is told to the agent's model, and does not end the run. A run that ends or
       is cancelled stops the jobs that it has begun.
@@ -66,6 +68,12 @@ class CodexToolset(FunctionToolset[Any]):
         items_limit: how many items are listed at most: the last ones.
         timeout_seconds: how long a job may take; ``None``: as long as the run may.
         conversations: how many conversations are remembered.
+        defer_approvals: whether approvals that no handler decides on end the run with
+            ``DeferredToolRequests``; ``None``: where the agent's output type includes these. An
+            ``output_type`` of a single run cannot be seen: that takes ``True``.
+        kept_jobs: how many jobs may wait for a decision at a time; the oldest is given up for a newer one.
+        wait_timeout: seconds that a job waits for a decision. Until then, its turn and the server go on
+            running. A job that was given up is begun again when it is approved after all.
     """
 
     def __init__(
@@ -81,6 +89,9 @@ class CodexToolset(FunctionToolset[Any]):
         items_limit: int = 50,
         timeout_seconds: float | None = None,
         conversations: int = DEFAULT_CONVERSATIONS,
+        defer_approvals: bool | None = None,
+        kept_jobs: int = 32,
+        wait_timeout: float = 600.0,
         _workshop: Workshop | None = None,
     ) -> None:
         super().__init__(id=id)
@@ -91,16 +102,23 @@ class CodexToolset(FunctionToolset[Any]):
             "include_items": include_items,
             "items_limit": items_limit,
             "timeout_seconds": timeout_seconds,
+            "defer_approvals": defer_approvals,
         }
         self._name = name
         self._tools = tools
         self._include_items = include_items
         self._items_limit = items_limit
         self._timeout = timeout_seconds
+        self._defers = defer_approvals
+        self._is_owner = _workshop is None
+        self._run = RunTurns()
+        self._error: BaseException | None = None
         self._workshop = _workshop or Workshop(
             codex_options or CodexOptions(),
             thread_options or ThreadOptions(),
             conversations=conversations,
+            keep=kept_jobs,
+            wait=wait_timeout,
         )
         self.add_function(
             self._codex, name=name, description=description or DEFAULT_DESCRIPTION, takes_ctx=True
@@ -111,23 +129,44 @@ class CodexToolset(FunctionToolset[Any]):
         tools = None if self._tools is None else await self._tools.for_run(ctx)
         return CodexToolset(tools=tools, _workshop=self._workshop, **self._settings)
 
+    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        """Return the tool. A job whose call has a result now was denied, and is stopped."""
+        if self._workshop.has_suspended:
+            await self._workshop.give_up(ctx.conversation_id or "", answered_calls(ctx.messages))
+        return await super().get_tools(ctx)
+
     async def __aenter__(self) -> Self:
         if self._tools is not None:
             await self._entered(self._tools)
-        self._workshop.enter()
+        self._workshop.enter(owner=self._is_owner)
+        self._error = sys.exc_info()[1]  # which is there if the run is made while one is handled
         return self
 
     async def _entered(self, tools: AbstractAsyncContextManager[Any]) -> None:
         await tools.__aenter__()
 
     def __aexit__(self, *details: Any) -> Any:
-        return self._left(details)
+        # PydanticAI passes no error on.
+        return self._left(details, failed=sys.exc_info()[1] is not self._error)
 
-    async def _left(self, details: tuple[Any, ...]) -> bool | None:
+    async def _left(self, details: tuple[Any, ...], *, failed: bool) -> bool | None:
         """Leave the workshop, and then the tools: not inside a scope, which they may have entered before."""
-        with anyio.move_on_after(_CLOSE_BOUND, shield=True):
-            await self._workshop.leave()
+        if not self._is_owner:
+            self._run.ended = True
+        try:
+            if failed:
+                await self._workshop.give_up_run(self._run)
+        finally:
+            await self._workshop.leave(owner=self._is_owner)  # noqa: ASYNC102 - it shields itself
         return None if self._tools is None else await self._tools.__aexit__(*details)
+
+    async def close(self) -> None:
+        """End the server of the running event loop, and all jobs on it.
+
+        Leaving ``async with agent`` does that too. Without either, the server ends with the last run that
+        uses it, or when no job waits for approvals any more.
+        """
+        await self._workshop.close()
 
     async def _codex(self, ctx: RunContext[Any], prompt: str) -> ToolReturn[Any]:
         """Hand a task over to Codex.
@@ -137,44 +176,32 @@ class CodexToolset(FunctionToolset[Any]):
             prompt: The task, with everything that Codex has to know of it.
         """
         place = self._workshop.place(ctx.conversation_id or "")
-        with span("codex_sdk.pydantic_ai.handoff", {"tool": self._name}) as running:
-            async with place.lock():
-                job = await self._run(ctx, place, prompt)
-            running.set("thread_id", place.thread_id)
+        handover = Handover(
+            ctx=ctx,
+            name=self._name,
+            prompt=prompt,
+            place=place,
+            workshop=self._workshop,
+            run=self._run,
+            tools=self._tools,
+            timeout=self._timeout,
+            defers=can_defer(ctx) if self._defers is None else self._defers,
+        )
+        async with self._workshop.calling():
+            with handoff_span(self._name, self._workshop.options) as running:
+                outcome = await handover.outcome()
+                describe_thread(running, {"thread_id": place.thread_id})
+                if outcome.job is not None:
+                    describe_usage(running, outcome.job.call_usage)
+                running.set("deferred", None if outcome.deferred is None else True)
+        if outcome.job is None or outcome.deferred is not None:
+            raise ApprovalRequired(metadata=outcome.deferred)
+        return self._result(outcome.job)
+
+    def _result(self, job: Job) -> ToolReturn[Any]:
         items = summarize_items(job.items, self._items_limit)
         result: Any = job.final_response
         if self._include_items:
             result = {"final_response": job.final_response, "items": items}
-        metadata = {"thread_id": place.thread_id, "items": items, "usage": job.usage}
+        metadata = {"thread_id": job.thread_id, "items": items, "usage": job.usage}
         return ToolReturn(result, metadata=metadata)
-
-    async def _run(self, ctx: RunContext[Any], place: Place, prompt: str) -> Job:
-        budget = _shorter(self._timeout, ctx.remaining_time())
-        try:
-            with anyio.fail_after(budget):
-                tools = await self._manager(ctx)
-                offered = [] if tools is None else tools.tool_defs
-                names = codex_names(tool.name for tool in offered)
-                definitions = [dynamic_tool(tool, names[tool.name]) for tool in offered]
-                connection, thread_id = await self._workshop.thread(place, definitions)
-                job = Job(ctx, self._name, tools, names)
-                await job.run(connection, thread_id, prompt)
-                return job
-        except CodexError as error:
-            raise ToolFailed(f"Codex failed: {error}") from error
-        except TimeoutError as error:
-            raise ToolFailed(f"Codex was stopped after {budget:g} seconds") from error
-
-    async def _manager(self, ctx: RunContext[Any]) -> ToolManager[Any] | None:
-        if self._tools is None:
-            return None
-        return await ToolManager(self._tools).for_run_step(ctx)
-
-
-_CLOSE_BOUND = 30.0
-"""Seconds that ending the server may hold up the end of a run. Measured: some tenths."""
-
-
-def _shorter(one: float | None, other: float | None) -> float | None:
-    limits = [limit for limit in (one, other) if limit is not None]
-    return min(limits) if limits else None

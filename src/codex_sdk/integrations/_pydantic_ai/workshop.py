@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import AsyncGenerator, Collection, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -10,10 +12,16 @@ import attrs
 
 from ..._host import Host, current_host
 from ..._runtime.app_server_connection import AppServerConnection
+from ...exceptions import CodexError
 from ...options import CodexOptions, ThreadOptions
-from .native_server import NativeServer, NativeServers
+from .job import Job
+from .native_server import NativeServers
+from .native_threads import KeptThread, RunTurns
 
 __all__ = ["Place", "Workshop"]
+
+_CLOSE_BOUND = 30.0
+"""Seconds that ending the server may hold up who leaves. Measured: some tenths."""
 
 
 @attrs.define(eq=False)
@@ -21,12 +29,14 @@ class Place:
     """The thread of a conversation.
 
     Attributes:
+        conversation: the conversation's id.
         thread_id: the thread, once there is one.
         loaded_by: the connection on which it is in use.
         host: the event loop that *turns* belongs to.
-        turns: held by the job that runs: a thread does one at a time.
+        turns: held by the job that is worked on: a thread does one at a time.
     """
 
+    conversation: str
     thread_id: str | None = None
     loaded_by: AppServerConnection | None = None
     host: Host | None = None
@@ -39,35 +49,117 @@ class Place:
         return self.turns
 
 
+@attrs.define(eq=False)
+class _SuspendedJob(KeptThread):
+    """A job that waits for approvals; found by the id of the tool's call, and by the conversation."""
+
+    job: Job = attrs.field(kw_only=True)
+
+
+@attrs.define
+class _Visits:
+    """Who is in the workshop, in one event loop.
+
+    Attributes:
+        toolsets: toolsets that are entered.
+        owners: those of them that belong to the program, not to a run.
+        calls: calls of the tool that are being made.
+    """
+
+    toolsets: int = 0
+    owners: int = 0
+    calls: int = 0
+
+
 class Workshop:
     """An app-server for each event loop in which somebody is in the workshop, and the threads.
 
-    Threads are stored by Codex: a conversation goes on with its own on another server too.
+    Threads are stored by Codex: a conversation goes on with its own on another server too. A server whose
+    visitors have gone goes on running while jobs are suspended on it.
+
+    Attributes:
+        options: where and how Codex works.
+
+    Args:
+        codex: how the servers are started.
+        options: as above.
+        conversations: how many conversations are remembered.
+        keep: how many jobs can be suspended on a server.
+        wait: seconds after which a suspended job is given up.
     """
 
-    def __init__(self, codex: CodexOptions, options: ThreadOptions, *, conversations: int) -> None:
-        self._options = options
+    def __init__(
+        self,
+        codex: CodexOptions,
+        options: ThreadOptions,
+        *,
+        conversations: int,
+        keep: int,
+        wait: float,
+    ) -> None:
+        self.options = options
         self._limit = conversations
-        self._servers = NativeServers(codex, keep=0, wait=0.0)
-        self._visitors: dict[Host, int] = {}
+        self._servers = NativeServers(codex, keep=keep, wait=wait, on_idle=self._on_idle)
+        self._visits: dict[Host, _Visits] = {}
         self._places: OrderedDict[str, Place] = OrderedDict()
 
-    def enter(self) -> None:
-        """Come in; the server is started by the first job."""
-        host = current_host()
-        self._visitors[host] = self._visitors.get(host, 0) + 1
+    # Its life
 
-    async def leave(self) -> None:
-        """Go; the last one ends the server, and the jobs that are still being done."""
-        host = current_host()
-        self._visitors[host] = self._visitors.get(host, 1) - 1
-        if not self._visitors[host]:
-            del self._visitors[host]
-            await self._servers.close()
+    def _here(self) -> _Visits:
+        for host in [host for host in self._visits if host.closed]:
+            del self._visits[host]
+        return self._visits.setdefault(current_host(), _Visits())
+
+    def enter(self, *, owner: bool) -> None:
+        """Come in; the server is started by the first job."""
+        visits = self._here()
+        visits.toolsets += 1
+        visits.owners += owner
+
+    async def leave(self, *, owner: bool) -> None:
+        """Go; the last one ends the server, unless jobs are suspended on it. None outlives the last owner."""
+        visits = self._here()
+        visits.toolsets -= 1
+        visits.owners -= owner
+        with anyio.move_on_after(_CLOSE_BOUND, shield=True):
+            if not visits.toolsets and (owner or not self._jobs()):
+                await self.close()
+            elif owner and not visits.owners:
+                await self._discard(self._jobs())
+
+    @asynccontextmanager
+    async def calling(self) -> AsyncGenerator[None, None]:
+        """Make the block a call of the tool; one that comes out when the others have gone ends the server.
+
+        When a run is cancelled, its toolset is left before the calls that are being made have ended.
+        """
+        visits = self._here()
+        visits.calls += 1
+        try:
+            yield
+        finally:
+            visits.calls -= 1
+            with anyio.move_on_after(_CLOSE_BOUND, shield=True):
+                await self._close_if_idle()
+
+    async def _close_if_idle(self) -> None:
+        visits = self._here()
+        if not (visits.toolsets or visits.calls or self._jobs()):
+            await self.close()
+
+    async def _on_idle(self) -> None:
+        with suppress(CodexError):  # it would be nobody's
+            await self._close_if_idle()
+
+    async def close(self) -> None:
+        """End the server, and all jobs on it."""
+        await self._servers.close()
+
+    # Its jobs
 
     def place(self, conversation: str) -> Place:
         """Return the place of a conversation; those of the oldest conversations are given up."""
-        place = self._places.pop(conversation, None) or Place()
+        place = self._places.pop(conversation, None) or Place(conversation)
         self._places[conversation] = place
         while len(self._places) > self._limit:
             self._places.popitem(last=False)
@@ -81,12 +173,78 @@ class Workshop:
         Raises:
             CodexError: the server cannot be started, or refuses.
         """
-        server: NativeServer = self._servers.here()
+        server = self._servers.here()
         connection = await server.connect()
         if place.thread_id is None or place.loaded_by is not connection:
             given = {"dynamicTools": tools} if tools and place.thread_id is None else {}
             place.thread_id = await server.start_thread(
-                self._options, thread_id=place.thread_id, **given
+                self.options, thread_id=place.thread_id, **given
             )
             place.loaded_by = connection
         return connection, place.thread_id
+
+    def _jobs(self) -> list[_SuspendedJob]:
+        server = self._servers.running()
+        kept: Iterable[KeptThread] = () if server is None else server.threads
+        return [each for each in kept if isinstance(each, _SuspendedJob)]
+
+    @property
+    def has_suspended(self) -> bool:
+        """Whether any job is suspended on the server of the running event loop."""
+        return bool(self._jobs())
+
+    async def suspend(self, job: Job, place: Place, call_id: str, run: RunTurns) -> bool:
+        """Keep *job* for the call that goes on with it; false: its run is over, and nobody will."""
+        kept = _SuspendedJob(
+            job.thread_id,
+            call_id,
+            place.conversation,
+            job.turn,
+            run,
+            deferred=True,
+            stored=True,
+            job=job,
+        )
+        try:
+            await self._servers.here().keep(kept)
+        except BaseException:
+            self._remove([kept])
+            raise
+        return not (run.ended and self._remove([kept]))
+
+    async def resume(self, place: Place, call_id: str) -> Job | None:
+        """Take the job back that was suspended by a call, if it has not been given up.
+
+        Raises:
+            CodexError: the server cannot be started.
+        """
+        server = self._servers.here()
+        await server.connect()  # if that has to be made anew, its jobs have ended with the old one
+        kept = server.threads.take(call_id, place.conversation)
+        if not isinstance(kept, _SuspendedJob):
+            return None
+        place.thread_id = kept.thread_id  # the place may be a new one
+        return kept.job
+
+    def suspended_calls(self, thread_id: str | None) -> list[str]:
+        """Return the calls whose jobs are suspended on a thread."""
+        return [each.history for each in self._jobs() if each.thread_id == thread_id]
+
+    async def give_up(self, conversation: str, call_ids: Collection[str]) -> None:
+        """Stop the jobs that were suspended by calls which nobody will make again."""
+        jobs = [each for each in self._jobs() if each.setting == conversation]
+        await self._discard([each for each in jobs if each.history in call_ids])
+
+    async def give_up_run(self, run: RunTurns) -> None:
+        """Stop the jobs that a run has suspended which will not be gone on with."""
+        with anyio.move_on_after(_CLOSE_BOUND, shield=True):
+            await self._discard([each for each in self._jobs() if each.run is run])
+
+    def _remove(self, jobs: Collection[KeptThread]) -> list[KeptThread]:
+        server = self._servers.running()
+        return [] if server is None else server.threads.remove(lambda each: each in jobs)
+
+    async def _discard(self, jobs: Collection[KeptThread]) -> None:
+        server = self._servers.running()
+        if server is not None and jobs:
+            await server.discard(self._remove(jobs))
