@@ -30,9 +30,8 @@ def make_model(make_codex: MakeCodex, workspace: Path, legacy: bool) -> MakeMode
         options = changes.pop(
             "thread_options", ThreadOptions(model="gpt-5-codex", working_directory=workspace)
         )
-        return CodexModel(
-            codex=make_codex(server), thread_options=options, tool_mode="native", **changes
-        )
+        changes.setdefault("tool_mode", "native")
+        return CodexModel(codex=make_codex(server), thread_options=options, **changes)
 
     return make
 
