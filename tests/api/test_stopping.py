@@ -24,6 +24,7 @@ from codex_sdk import (
     ThreadHooks,
     TurnOptions,
 )
+from codex_sdk._io import stopping
 
 from .conftest import MakeCodex
 
@@ -45,6 +46,13 @@ time.sleep(600)
 Survivors = Callable[[], list[str]]
 
 
+@pytest.fixture
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait long for who ignores SIGTERM. Programs of their own, which two of the tests run, do."""
+    monkeypatch.setattr(stopping, "_LEADER_GRACE", 0.3)
+
+
+@pytest.mark.usefixtures("short_grace")
 @pytest.mark.parametrize("script", [SLEEPER, STUBBORN], ids=["sleeper", "stubborn"])
 class TestEachWayOfStopping:
     async def test_leaving_the_block(

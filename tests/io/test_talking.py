@@ -219,6 +219,7 @@ async def test_a_block_that_is_cancelled_can_still_talk_under_a_shield(run: Run)
                 assert len(await process.stderr()) == 16 * 1024
 
 
+@pytest.mark.usefixtures("short_graces")
 async def test_whoever_waits_for_a_pipe_that_is_closed_is_woken(run: Run) -> None:
     async def read() -> None:
         with pytest.raises(anyio.EndOfStream):
