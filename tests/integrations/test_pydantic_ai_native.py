@@ -5,18 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import re
 import warnings
 from collections.abc import Iterator
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic_ai import (
     Agent,
@@ -26,24 +22,19 @@ from pydantic_ai import (
     ModelRetry,
     NativeOutput,
     PromptedOutput,
-    RunContext,
     Tool,
     ToolOutput,
-    UserError,
     direct,
 )
-from pydantic_ai.exceptions import ModelRateLimitError, ModelRequestTimeout, UsageLimitExceeded
+from pydantic_ai.exceptions import ModelRateLimitError, UsageLimitExceeded
 from pydantic_ai.messages import (
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelResponse,
     NativeToolCallPart,
     NativeToolReturnPart,
-    PartDeltaEvent,
-    PartStartEvent,
     SystemPromptPart,
     TextPart,
-    TextPartDelta,
     ThinkingPart,
     ToolCallPart,
     ToolReturnPart,
@@ -60,14 +51,10 @@ from pydantic_ai.usage import UsageLimits
 
 from codex_sdk import ThreadOptions, Usage
 from codex_sdk.integrations._pydantic_ai import images
-from codex_sdk.integrations._pydantic_ai.tool_names import codex_names
 from codex_sdk.integrations.pydantic_ai_model import CodexModel
 from codex_sdk.testing import (
-    Delay,
     FunctionCall,
-    Gate,
     HttpReply,
-    Message,
     ModelRequest,
     ModelServer,
     Reasoning,
@@ -76,7 +63,7 @@ from codex_sdk.testing import (
 )
 
 from ..real_cli.test_turns import PNG
-from .conftest import Survivors, asyncio_only
+from .conftest import asyncio_only
 from .models import (
     MakeModel,
     add,
@@ -88,22 +75,6 @@ from .models import (
     tool_returns,
     until,
 )
-
-
-@asyncio_only
-async def test_a_tool_is_called_and_the_turn_goes_on(make_model: MakeModel) -> None:
-    script = [FunctionCall("add", {"a": 19, "b": 23}), "42"]
-    async with ModelServer(script) as server, make_model(server) as model:
-        result = await Agent(model, tools=[add], instructions="Be exact.").run("19 + 23?")
-        assert result.output == "42"
-        first, second = server.requests
-    assert first.prompt == "19 + 23?"
-    assert "Be exact." in "\n".join(first.developer_texts())
-    [output] = second.function_outputs()
-    assert output.text == "42"
-    assert second.items()[: len(first.items())] == first.items()  # one turn, one thread
-    details = [m.provider_details for m in result.all_messages() if m.kind == "response"]
-    assert details[0] == details[1]
 
 
 def add_or_envelope(request: ModelRequest) -> FunctionCall | str:
@@ -149,50 +120,6 @@ def test_the_example_of_the_documentation_runs(
 
     assert result.output == "42"
     assert [part.content for part in tool_returns(result.all_messages())] == [42]
-
-
-@asyncio_only
-async def test_calls_that_are_made_together_are_all_answered(make_model: MakeModel) -> None:
-    calls = [FunctionCall("add", {"a": n, "b": n}) for n in (1, 2, 3)]
-    async with ModelServer([Reply(*calls), "Done."]) as server, make_model(server) as model:
-        result = await Agent(model, tools=[add]).run("Go")
-        assert suspended(model) == 0
-    assert result.output == "Done."
-    assert sorted(output.text for output in server.requests[1].function_outputs()) == list("246")
-    assert len(set(thread_ids(result.all_messages()))) == 1
-
-
-@asyncio_only
-async def test_calls_are_made_one_at_a_time_where_that_is_asked_for(make_model: MakeModel) -> None:
-    calls = [FunctionCall("add", {"a": n, "b": n}) for n in (1, 2)]
-    async with ModelServer([Reply(*calls), "Done."]) as server, make_model(server) as model:
-        settings = {"parallel_tool_calls": False}
-        result = await Agent(model, tools=[add]).run("Go", model_settings=settings)  # type: ignore[arg-type]
-    numbers = [len(m.tool_calls) for m in result.all_messages() if isinstance(m, ModelResponse)]
-    assert numbers == [1, 1, 0]
-    assert len(server.requests) == 2
-
-
-@asyncio_only
-async def test_a_tool_may_ask_for_another_try(make_model: MakeModel) -> None:
-    def half(number: int) -> int:
-        if number % 2:
-            raise ModelRetry("an even number, please")
-        return number // 2
-
-    script = [
-        FunctionCall("half", {"number": 3}),
-        FunctionCall("half", {"number": "four"}),
-        FunctionCall("half", {"number": 4}),
-        "2",
-    ]
-    async with ModelServer(script) as server, make_model(server) as model:
-        result = await Agent(model, tools=[Tool(half, max_retries=3)]).run("Go")
-    assert result.output == "2"
-    texts = [output.text for output in server.requests[-1].function_outputs()]
-    assert "an even number, please" in texts[0]
-    assert "valid integer" in texts[1]
-    assert len(set(thread_ids(result.all_messages()))) == 1
 
 
 @asyncio_only
@@ -393,17 +320,6 @@ async def test_a_run_inside_a_tool_has_a_turn_of_its_own(make_model: MakeModel) 
 
 
 @asyncio_only
-async def test_a_tool_that_fails_ends_the_turn(make_model: MakeModel) -> None:
-    def fail() -> str:
-        raise LookupError("no such thing")
-
-    async with ModelServer([FunctionCall("fail")]) as server, make_model(server) as model:
-        with pytest.raises(LookupError, match="no such thing"):
-            await Agent(model, tools=[fail]).run("Go")
-        assert suspended(model) == 0
-
-
-@asyncio_only
 async def test_a_limit_of_usage_ends_the_turn(make_model: MakeModel) -> None:
     async with (
         ModelServer([FunctionCall("add", {"a": 1, "b": 1})]) as server,
@@ -412,33 +328,6 @@ async def test_a_limit_of_usage_ends_the_turn(make_model: MakeModel) -> None:
         with pytest.raises(UsageLimitExceeded):
             await Agent(model, tools=[add]).run("Go", usage_limits=UsageLimits(request_limit=1))
         assert suspended(model) == 0
-
-
-@asyncio_only
-async def test_a_run_can_be_cancelled_at_any_moment(
-    make_model: MakeModel, processes: Survivors
-) -> None:
-    async def slow(a: int) -> int:
-        await anyio.sleep(0.03)
-        return a
-
-    def reply(request: ModelRequest) -> Any:
-        if len(request.function_outputs()) % 3 == 2:
-            return Message("a ", Delay(0.02), "b ", Delay(0.02), "c")
-        return Reply(FunctionCall("slow", {"a": 1}), FunctionCall("slow", {"a": 2}))
-
-    async with ModelServer(reply) as server, make_model(server) as model:
-        agent = Agent(model, tools=[slow])
-        await agent.run("Go")
-        for number in range(50):
-            task = asyncio.ensure_future(agent.run("Go"))
-            await asyncio.sleep(number * 0.006)
-            task.cancel()
-            await asyncio.wait([task])
-        await until(lambda: suspended(model) == 0)
-        await until(lambda: not runs_turns(model))
-        assert (await agent.run("Go")).output == "a b c"
-    assert processes() == []
 
 
 async def test_requests_work_on_any_event_loop(make_model: MakeModel) -> None:
@@ -463,54 +352,6 @@ async def test_requests_work_on_any_event_loop(make_model: MakeModel) -> None:
     assert first.parts[0].content == "Hm."
     assert (second.text, second.finish_reason) == ("Two.", "stop")
     assert (first.usage.input_tokens, second.usage.input_tokens) == (0, 20)
-
-
-async def test_streams_work_on_any_event_loop(make_model: MakeModel) -> None:
-    script = [Reply(Reasoning("Hm."), Message("Two", " and", " two"))]
-    async with ModelServer(script) as server, make_model(server) as model:
-        async with direct.model_request_stream(model, [Request.user_text_prompt("Go")]) as stream:
-            events = [event async for event in stream]
-            response = stream.get()
-    starts = [event.part for event in events if isinstance(event, PartStartEvent)]
-    assert [type(part) for part in starts] == [ThinkingPart, TextPart]
-    deltas = [event.delta for event in events if isinstance(event, PartDeltaEvent)]
-    assert [d.content_delta for d in deltas if isinstance(d, TextPartDelta)] == [" and", " two"]
-    assert response.text == "Two and two"
-    assert response.state == "complete"
-    assert response.usage.input_tokens == 10
-
-
-async def test_a_stream_that_is_left_early_stops_the_turn(make_model: MakeModel) -> None:
-    gate = Gate()
-    async with ModelServer([Message("Two", gate, " and two")]) as server, make_model(server) as m:
-        async with direct.model_request_stream(m, [Request.user_text_prompt("Go")]) as stream:
-            async for _ in stream:
-                break
-        assert not runs_turns(m)
-        assert stream.get().state == "incomplete"
-
-
-@asyncio_only
-async def test_agents_can_stream_and_cancel(make_model: MakeModel) -> None:
-    script = [FunctionCall("add", {"a": 1, "b": 1}), Message("Two", Gate(), " and two")]
-    async with ModelServer(script) as server, make_model(server) as model:
-        async with Agent(model, tools=[add]).run_stream("Go") as result:
-            async for text in result.stream_text(delta=True, debounce_by=None):
-                assert text == "Two"
-                await result.cancel()
-                break
-        assert result.response.state == "interrupted"
-        assert not runs_turns(model)
-
-
-@asyncio_only
-async def test_events_of_a_run_tell_of_calls_and_texts(make_model: MakeModel) -> None:
-    script = [FunctionCall("add", {"a": 1, "b": 1}), "Two."]
-    async with ModelServer(script) as server, make_model(server) as model:
-        async with Agent(model, tools=[add]).run_stream_events("Go") as events:
-            names = [type(event).__name__ async for event in events]
-    assert names.index("FunctionToolCallEvent") < names.index("FunctionToolResultEvent")
-    assert "AgentRunResultEvent" in names
 
 
 @asyncio_only
@@ -601,22 +442,6 @@ async def test_images_may_be_links(
 
 
 @asyncio_only
-async def test_what_a_request_sets_holds_for_no_other(make_model: MakeModel) -> None:
-    async with ModelServer(["One.", "Two.", "Three."]) as server, make_model(server) as model:
-        agent = Agent(model)
-        first = await agent.run("1", model_settings={"thinking": "high"})
-        second = await agent.run("2", message_history=first.all_messages())
-        await agent.run(
-            "3", message_history=second.all_messages(), model_settings={"thinking": "low"}
-        )
-    efforts = [request.json["reasoning"].get("effort") for request in server.requests]
-    assert efforts[0] == "high"
-    assert efforts[1] != "high"
-    assert efforts[2] == "low"
-    assert server.requests[2].assistant_texts() == ("One.", "Two.")
-
-
-@asyncio_only
 async def test_a_turn_goes_on_only_with_the_same_output(make_model: MakeModel) -> None:
     def reply(request: ModelRequest) -> Any:
         if not request.function_outputs():
@@ -664,21 +489,6 @@ async def test_instructions_that_come_with_results_are_told(make_model: MakeMode
     assert "In French." in request.developer_texts()
     assert request.prompt == "Go on"
     assert [output.text for output in request.function_outputs()] == ["2"]
-
-
-@pytest.mark.parametrize("after", [0.01, 0.03, 0.06, 0.1, 0.2])
-@asyncio_only
-async def test_runs_do_not_depend_on_the_one_that_started_the_server(
-    make_model: MakeModel, after: float
-) -> None:
-    async with ModelServer(lambda _: "Hi.") as server, make_model(server) as model:
-        agent = Agent(model)
-        tasks = [asyncio.ensure_future(agent.run("Go")) for _ in range(3)]
-        await asyncio.sleep(after)
-        tasks[0].cancel()
-        results = [await task for task in tasks[1:]]
-        await asyncio.wait(tasks)
-    assert [result.output for result in results] == ["Hi.", "Hi."]
 
 
 @asyncio_only
@@ -761,123 +571,6 @@ async def test_the_safe_defaults_win_over_the_users_configuration(
     [result] = [part for part in response.parts if isinstance(part, NativeToolReturnPart)]
     assert "cannot touch" in result.content["aggregatedOutput"]
     assert not any("web_search" in name for name in server.requests[0].tool_names())
-
-
-@asyncio_only
-async def test_a_call_cannot_be_forced(make_model: MakeModel) -> None:
-    async with ModelServer() as server, make_model(server) as model:
-        parameters = ModelRequestParameters(
-            function_tools=[ToolDefinition(name="add")], allow_text_output=True
-        )
-        with pytest.raises(UserError, match="tool_mode='envelope'"):
-            await direct.model_request(
-                model,
-                [Request.user_text_prompt("Go")],
-                model_settings={"tool_choice": "required"},
-                model_request_parameters=parameters,
-            )
-
-
-@asyncio_only
-async def test_tools_that_change_are_told(make_model: MakeModel) -> None:
-    async def later(ctx: RunContext[None], definition: ToolDefinition) -> ToolDefinition | None:
-        return definition if ctx.run_step > 1 else None
-
-    def multiply(a: int, b: int) -> int:
-        return a * b
-
-    script = [
-        FunctionCall("add", {"a": 1, "b": 1}),
-        FunctionCall("multiply", {"a": 2, "b": 3}),
-        "6",
-    ]
-    async with ModelServer(script) as server, make_model(server) as model:
-        agent = Agent(model, tools=[add, Tool(multiply, prepare=later)])
-        assert (await agent.run("Go")).output == "6"
-        assert suspended(model) == 0
-    assert "multiply" not in server.requests[0].tool_names()
-    assert "multiply" in server.requests[1].tool_names()
-    assert [output.text for output in server.requests[2].function_outputs()] == ["2", "6"]
-
-
-@asyncio_only
-@pytest.mark.parametrize("name", ["exec_command", "view_image", "mcp__a__b", "a.b", "x" * 70])
-async def test_a_tool_may_have_the_name_of_one_of_codexs_own(
-    make_model: MakeModel, name: str
-) -> None:
-    def mine() -> str:
-        return "mine"
-
-    def reply(request: ModelRequest) -> Any:
-        if request.function_outputs():
-            return "Done."
-        [tool] = [tool for _, tool in request.tools() if tool.get("description") == "It is mine."]
-        return FunctionCall(str(tool["name"]))
-
-    async with ModelServer(reply) as server, make_model(server) as model:
-        tool = Tool(mine, name=name, description="It is mine.")
-        result = await Agent(model, tools=[tool]).run("Go")
-    [part] = tool_returns(result.all_messages())
-    assert (part.tool_name, part.content) == (name, "mine")
-    assert [output.text for output in server.requests[1].function_outputs()] == ["mine"]
-
-
-@given(
-    st.lists(
-        st.text(alphabet="abm_.x", max_size=3)
-        | st.sampled_from(["shell", "wait", "wait_1", "mcp__a"])
-    )
-)
-def test_names_of_tools_stay_apart(names: list[str]) -> None:
-    for_codex = codex_names(dict.fromkeys(names))
-    assert list(for_codex) == list(dict.fromkeys(names))
-    assert len(set(for_codex.values())) == len(for_codex)
-    assert not {"shell", "wait"} & set(for_codex.values())
-    assert all(re.fullmatch(r"[a-zA-Z0-9_-]*", name) for name in for_codex.values())
-
-
-async def answer_to(model: CodexModel, how: str) -> None:
-    """Begin to read the answer of an agent, and leave in one of the ways there are."""
-    agent = Agent(model)
-    if how == "events are left":
-        async with agent.run_stream_events("Go") as events:
-            async for event in events:
-                if isinstance(event, PartStartEvent):
-                    break
-    elif how == "the block raises":
-        async with agent.run_stream("Go") as result:
-            async for _ in result.stream_text(debounce_by=None):
-                raise LookupError(how)
-    elif how == "a scope is cancelled":
-        with anyio.move_on_after(1.0):
-            await agent.run("Go")
-    elif how == "a run takes too long":
-        await agent.run("Go", timeout=1.0)
-    else:
-        await agent.run("Go", model_settings={"request_timeout": 1.0})
-
-
-@asyncio_only
-@pytest.mark.parametrize(
-    ("how", "error"),
-    [
-        ("events are left", None),
-        ("the block raises", LookupError),
-        ("a scope is cancelled", None),
-        ("a run takes too long", TimeoutError),
-        ("a request takes too long", ModelRequestTimeout),
-    ],
-)
-async def test_however_an_answer_is_left_its_turn_stops(
-    make_model: MakeModel, how: str, error: type[Exception] | None
-) -> None:
-    async with ModelServer([Message("Two", Gate(), " and two")]) as server:
-        async with make_model(server) as model:
-            await model._servers.here().connect()
-            with pytest.raises(error) if error else nullcontext():
-                await answer_to(model, how)
-            await until(lambda: not runs_turns(model))
-            assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])

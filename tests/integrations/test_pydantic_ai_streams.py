@@ -9,14 +9,31 @@ from typing import Any
 
 import anyio
 import pytest
-from pydantic_ai import direct
+from pydantic_ai import Agent, direct
 from pydantic_ai.messages import ModelRequest as Request
+from pydantic_ai.messages import (
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ThinkingPart,
+)
 from pydantic_ai.models import StreamedResponse
 
 from codex_sdk.integrations.pydantic_ai_model import CodexModel
-from codex_sdk.testing import Delay, Gate, Message, ModelRequest, ModelServer
+from codex_sdk.testing import (
+    Delay,
+    FunctionCall,
+    Gate,
+    Message,
+    ModelRequest,
+    ModelServer,
+    Reasoning,
+    Reply,
+)
 
-from .models import MakeModel, runs_turns
+from .conftest import asyncio_only
+from .models import MakeModel, add, runs_turns
 
 both_modes = pytest.mark.parametrize("tool_mode", ["native", "envelope"])
 
@@ -106,3 +123,28 @@ async def test_a_stream_stays_open_when_the_scope_is_left_that_it_was_entered_in
             assert await read(response) == "Two and two"
         with anyio.CancelScope():
             await stream.__aexit__(None, None, None)
+
+
+async def test_streams_work_on_any_event_loop(make_model: MakeModel) -> None:
+    script = [Reply(Reasoning("Hm."), Message("Two", " and", " two"))]
+    async with ModelServer(script) as server, make_model(server) as model:
+        async with direct.model_request_stream(model, [Request.user_text_prompt("Go")]) as stream:
+            events = [event async for event in stream]
+            response = stream.get()
+    starts = [event.part for event in events if isinstance(event, PartStartEvent)]
+    assert [type(part) for part in starts] == [ThinkingPart, TextPart]
+    deltas = [event.delta for event in events if isinstance(event, PartDeltaEvent)]
+    assert [d.content_delta for d in deltas if isinstance(d, TextPartDelta)] == [" and", " two"]
+    assert response.text == "Two and two"
+    assert response.state == "complete"
+    assert response.usage.input_tokens == 10
+
+
+@asyncio_only
+async def test_events_of_a_run_tell_of_calls_and_texts(make_model: MakeModel) -> None:
+    script = [FunctionCall("add", {"a": 1, "b": 1}), "Two."]
+    async with ModelServer(script) as server, make_model(server) as model:
+        async with Agent(model, tools=[add]).run_stream_events("Go") as events:
+            names = [type(event).__name__ async for event in events]
+    assert names.index("FunctionToolCallEvent") < names.index("FunctionToolResultEvent")
+    assert "AgentRunResultEvent" in names
