@@ -159,9 +159,9 @@ async def cancel_all(model: CodexModel, cancellations: list[Cancelled]) -> None:
 def tasks_of_requests() -> set[asyncio.Task[Any]]:
     """Return the tasks that run, except PydanticAI's own that are in no request to a model.
 
-    PydanticAI 2.68 leaves some of these waiting for ever, whatever the model is: a native cancellation that comes
-    while it cancels a helper task of its own ends a run, or a request before the model was asked, without telling
-    the task that waits for that end.
+    PydanticAI 2.68 leaves some of these waiting for ever, whatever the model is: a native cancellation that
+    comes while it cancels a helper task of its own ends a run, or a request before the model was asked, and
+    nobody tells the task that waits for that end.
     """
     return {task for task in asyncio.all_tasks() if not waits_in_pydantic_ai(task)}
 
