@@ -580,6 +580,17 @@ async def test_a_watch_is_given_a_name_by_which_it_can_be_ended() -> None:
     assert watch == {"path": "/d", "watchId": server.requests[-1].params["watchId"]}
 
 
+@pytest.mark.parametrize("answer", [None, [], {}, {"thread": {"id": None}}])
+async def test_an_answer_that_names_no_thread_is_an_error(answer: Any) -> None:
+    async with FakeAppServer() as server, connected(server) as client:
+        server.on("thread/start", answer)
+        server.on("thread/fork", answer)
+        with pytest.raises(CodexParseError, match=r"answer to thread/start has no thread\.id"):
+            await client.thread_start(cwd=".")
+        with pytest.raises(CodexParseError, match=r"answer to thread/fork has no thread\.id"):
+            await client.thread_fork("t-1")
+
+
 async def test_params_that_are_none_are_not_sent() -> None:
     async with FakeAppServer() as server:
         server.on("x/y", {})

@@ -230,6 +230,40 @@ async def test_another_handle_with_other_options_has_the_thread_loaded_again(
         assert [params["model"] for params in asked_of(server, "thread/resume")] == ["n", "m"]
 
 
+@pytest.mark.parametrize("answer", [None, [], {}, {"thread": None}, {"thread": {"id": 7}}])
+@pytest.mark.parametrize("method", ["thread/start", "thread/resume"])
+async def test_an_answer_that_names_no_thread_is_an_error_with_the_answer(
+    options: ThreadOptions, method: str, answer: Any
+) -> None:
+    async with a_server(**{method: answer}) as server, connected(server) as codex:
+        begun = method == "thread/resume"
+        thread = codex.resume_thread(THREAD_ID, options) if begun else codex.start_thread(options)
+        with pytest.raises(
+            CodexParseError, match=rf"answer to {method} has no thread\.id"
+        ) as caught:
+            await thread.run("hello")
+        assert json.dumps(answer) in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, {"config": "none"}])
+async def test_an_answer_that_is_no_configuration_is_an_error(
+    options: ThreadOptions, answer: Any
+) -> None:
+    async with a_server(**{"config/read": answer}) as server, connected(server) as codex:
+        with pytest.raises(CodexParseError, match="answer to config/read has no config"):
+            await codex.start_thread(options).run("hello")
+
+
+@pytest.mark.parametrize("sandbox", [None, "readOnly", []])
+async def test_a_sandbox_that_is_none_is_not_the_one_that_was_asked_for(
+    options: ThreadOptions, sandbox: Any
+) -> None:
+    async with a_server(**{"thread/start": loaded(sandbox=sandbox)}) as server:
+        async with connected(server) as codex:
+            with pytest.raises(CodexError, match="weaker sandbox"):
+                await codex.start_thread(options).run("hello")
+
+
 async def test_a_thread_that_the_server_has_closed_is_resumed(options: ThreadOptions) -> None:
     async with a_server() as server, connected(server) as codex:
         thread = codex.start_thread(options)

@@ -17,6 +17,7 @@ from codex_sdk import (
     AppServerTimeoutError,
     CodexAppServerError,
     CodexError,
+    CodexParseError,
 )
 from codex_sdk._runtime import app_server_turn
 from codex_sdk.app_server import AppServerClient
@@ -261,7 +262,7 @@ async def test_a_refused_turn_frees_its_thread() -> None:
 async def test_an_answer_without_a_turn_is_an_error(answer: object) -> None:
     async with turns() as fake:
         fake.server.on("turn/start", answer)
-        with pytest.raises(CodexError, match="names no turn"):
+        with pytest.raises(CodexParseError, match=r"answer to turn/start has no turn\.id"):
             await fake.client.turn_session(THREAD, "hi")
 
 

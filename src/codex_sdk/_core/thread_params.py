@@ -334,7 +334,7 @@ def _check_sandbox(asked: ThreadParams, told: _Json) -> None:
     wanted = _asked_sandbox(asked)
     if wanted is None:
         return
-    policy: _Json = told.get("sandbox") or {}
+    policy = _told_sandbox(told)
     problem = None
     if _strength(policy) > _SANDBOXES.index(wanted):
         problem = f"in the weaker sandbox {policy.get('type')!r}, not in {wanted!r} as asked"
@@ -351,6 +351,11 @@ def _asked_sandbox(asked: ThreadParams) -> str | None:
     return mode if mode in _SANDBOXES else None
 
 
+def _told_sandbox(told: _Json) -> _Json:
+    policy: object = told.get("sandbox")
+    return cast("_Json", policy) if isinstance(policy, Mapping) else {}
+
+
 def _strength(policy: _Json) -> int:
     return _STRENGTHS.get(str(policy.get("type")), len(_SANDBOXES))
 
@@ -361,7 +366,7 @@ _STRENGTHS = {"readOnly": 0, "workspaceWrite": 1, "dangerFullAccess": 2}
 
 def _stronger_sandbox(asked: ThreadParams, told: _Json) -> Iterator[str]:
     wanted = _asked_sandbox(asked)
-    policy: _Json = told.get("sandbox") or {}
+    policy = _told_sandbox(told)
     if wanted is not None and _strength(policy) < _SANDBOXES.index(wanted):
         yield (
             f"the app-server runs the thread in the stronger sandbox {policy.get('type')!r}, not in "

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import attrs
@@ -28,6 +28,7 @@ from .._core.app_server_handshake import AppServerInfo, initialize_params, serve
 from .._core.environment import checked_api_key, child_environment
 from .._core.jsonrpc import Request
 from .._core.redaction import redact, redact_data
+from .._core.results import part_of
 from .._core.versions import PINNED, CliVersion, parse_cli_version
 from .._io.locate import find_codex
 from .._io.process import new_marker, owned_process
@@ -47,6 +48,8 @@ from .subscriptions import TurnSubscription
 from .tool_calls import ToolRegistry
 
 __all__ = ["AppServerConnection", "Connect", "app_server_connection"]
+
+T = TypeVar("T")
 
 Connect = Callable[[], AbstractAsyncContextManager[Transport]]
 """Opens another way to an app-server, for the time of a block."""
@@ -182,6 +185,14 @@ class AppServerConnection:
         raise AppServerTimeoutError(
             method, limit or 0.0, self._server.redact(self._server.stderr())
         )
+
+    def part_of(self, result: object, method: str, *path: str, of: type[T]) -> T:
+        """Return what stands at *path* in the server's answer to *method*.
+
+        Raises:
+            CodexParseError: nothing stands there that is an *of*.
+        """
+        return part_of(result, method, *path, of=of, secrets=self._server.secrets)
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """Tell the server something; raises what :meth:`Peer.notify` does."""

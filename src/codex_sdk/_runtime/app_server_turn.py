@@ -163,6 +163,7 @@ class RunningTurn:
                 except AppServerTimeoutError:
                     await self._bind_late()  # noqa: ASYNC120 - then nobody wants the error
                     raise
+                self._connection.part_of(result, "turn/start", "turn", "id", of=str)
                 self.initial = _turn_of(result)
             answered.set()
 
@@ -173,8 +174,6 @@ class RunningTurn:
             except anyio.get_cancelled_exc_class():
                 asking.deadline = anyio.current_time() + _ANSWER_GRACE
                 raise
-        if self._subscription.turn_id is None:
-            raise CodexError("the app-server's answer to turn/start names no turn")
 
     def _bind(self, result: Any) -> None:
         turn_id = _turn_of(result).get("id")

@@ -175,7 +175,7 @@ class LoadedThreads:
             told = await self.connection.request(method, params)
         except CodexAppServerError as error:
             raise explained(error) from error
-        actual: str = told["thread"]["id"]
+        actual = self.connection.part_of(told, method, "thread", "id", of=str)
         if method == "thread/resume" and not same_thread(thread_id or "", actual):
             raise ThreadMismatchError(thread_id or "", actual)
         await self._check(asked, told, actual)
@@ -192,7 +192,7 @@ class LoadedThreads:
             version=self.connection.version or PINNED,
             thread_id=thread_id,
             cwd=_current_directory(),
-            config=read.get("config") or {},
+            config=self.connection.part_of(read, "config/read", "config", of=dict),
         )
         _warn(asked.warnings)
         return asked

@@ -43,7 +43,7 @@ class ToolThreads(AppServerMethods):
                 raise CodexError("thread_start() takes either tools or dynamic_tools, not both")
             params["dynamic_tools"] = given.to_list()
         result = await super().thread_start(**params)
-        self._connection().tools.register(result["thread"]["id"], given)
+        self._register("thread/start", result, given)
         return result
 
     async def thread_resume(
@@ -85,8 +85,13 @@ class ToolThreads(AppServerMethods):
         registry = self._connection().tools
         result = await super().thread_fork(thread_id, **params)
         inherited = registry.tools_of(thread_id) if given is None else given
-        registry.register(result["thread"]["id"], inherited)
+        self._register("thread/fork", result, inherited)
         return result
+
+    def _register(self, method: str, result: object, tools: ToolSet | None) -> None:
+        connection = self._connection()
+        thread_id = connection.part_of(result, method, "thread", "id", of=str)
+        connection.tools.register(thread_id, tools)
 
     def _usable(self, tools: Tools | None) -> ToolSet | None:
         if tools is None:
