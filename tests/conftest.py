@@ -22,6 +22,9 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
     print_blob=True,
 )
+hypothesis.settings.register_profile(
+    "few", hypothesis.settings.get_profile("default"), max_examples=25
+)
 hypothesis.settings.load_profile("default")
 
 
