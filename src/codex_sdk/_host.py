@@ -7,6 +7,7 @@ asyncio or trio; everything else is written to anyio.
 
 from __future__ import annotations
 
+import logging
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
@@ -19,6 +20,8 @@ from anyio.lowlevel import current_token
 __all__ = ["Host", "current_host", "loop_is_running", "run_blocking"]
 
 T = TypeVar("T")
+
+_log = logging.getLogger("codex_sdk")
 
 
 class Host(ABC):
@@ -45,7 +48,9 @@ class Host(ABC):
     def spawn(self, function: Callable[[], Coroutine[Any, Any, None]], *, name: str) -> None:
         """Start *function* as a task of the loop's own, which ends it (by cancelling) when it shuts down.
 
-        *function* must not raise anything but its own cancellation.
+        *function* is to raise nothing but its own cancellation: there is nobody to raise it to. What it
+        raises all the same is logged, and does the loop no harm (by ``SystemExit`` and
+        ``KeyboardInterrupt``, asyncio ends).
         """
 
 
@@ -128,7 +133,16 @@ class _TrioHost(Host):
         return True
 
     def spawn(self, function: Callable[[], Coroutine[Any, Any, None]], *, name: str) -> None:
-        self._trio.lowlevel.spawn_system_task(function, name=name, context=copy_context())
+        async def contained() -> None:
+            """Let nothing out by which trio would end as by an error of its own."""
+            try:
+                await function()
+            except self._trio.Cancelled:
+                raise
+            except BaseException:  # noqa: ASYNC103, BLE001 - as asyncio does
+                _log.exception("the task %s failed", name)  # noqa: ASYNC104
+
+        self._trio.lowlevel.spawn_system_task(contained, name=name, context=copy_context())
 
 
 def _nothing() -> None:

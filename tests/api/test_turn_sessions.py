@@ -437,6 +437,46 @@ async def test_what_a_handler_exits_by_ends_the_connection_and_who_waits_for_it(
     assert waited == [False]
 
 
+async def test_what_a_handler_exits_by_reaches_who_closes_a_client_without_a_block() -> None:
+    class Exit(BaseException):  # asyncio itself ends by SystemExit and KeyboardInterrupt
+        pass
+
+    await _exits_in_a_handler(Exit)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+@pytest.mark.parametrize("exit_by", [SystemExit, KeyboardInterrupt])
+async def test_an_exit_in_a_handler_reaches_who_closes_a_client_without_a_block(
+    exit_by: type[BaseException],
+) -> None:
+    await _exits_in_a_handler(exit_by)
+
+
+async def _exits_in_a_handler(exit_by: type[BaseException]) -> None:
+    def leave(_: object) -> str:
+        raise exit_by("enough")
+
+    async with FakeAppServer() as server:
+        server.on("turn/start", {"turn": {"id": "u-1"}})
+        handlers = RequestHandlers(on_command_approval=leave)
+        client = AppServerClient(connect=server.connect, handlers=handlers)
+        await client.start()
+        with anyio.fail_after(10):
+            session = await client.turn_session(THREAD, "hi")
+            about = {"threadId": THREAD, "turnId": "u-1", "itemId": "i", "startedAtMs": 0}
+            await server.begin_asking(COMMAND, about)
+            with pytest.raises(AppServerClosedError, match=f"{exit_by.__name__} was raised"):
+                await session.wait()
+            with pytest.raises(AppServerClosedError, match=f"{exit_by.__name__} was raised"):
+                await client.model_list()
+            with pytest.raises(exit_by, match="enough"):
+                await client.close()
+            await client.close()
+
+            await client.start()
+            await client.close()
+
+
 async def test_interrupting_a_turn_whose_server_has_died_tells_of_that() -> None:
     async with FakeAppServer() as server, AppServerClient(connect=server.connect) as client:
         server.on("turn/start", {"turn": {"id": "u-1"}})

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
-__all__ = ["open_task_group"]
+__all__ = ["is_cancellation", "open_task_group"]
 
 
 @asynccontextmanager
@@ -28,7 +28,7 @@ async def open_task_group() -> AsyncGenerator[TaskGroup, None]:
         async with anyio.create_task_group() as task_group:
             yield task_group
     except BaseExceptionGroup as group:
-        errors = [error for error in group.exceptions if not _is_cancellation(error)]
+        errors = [error for error in group.exceptions if not is_cancellation(error)]
         if len(errors) != 1:
             raise
         _raise_unchanged(errors.pop())
@@ -43,8 +43,9 @@ def _raise_unchanged(error: BaseException) -> None:
         del error  # its traceback holds this frame
 
 
-def _is_cancellation(error: BaseException) -> bool:
+def is_cancellation(error: BaseException) -> bool:
+    """Return whether *error* is the event loop's cancellation, or a group of nothing else."""
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
-        return all(map(_is_cancellation, group.exceptions))
+        return all(map(is_cancellation, group.exceptions))
     return isinstance(error, anyio.get_cancelled_exc_class())

@@ -11,7 +11,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from .._host import current_host
-from .._io.task_groups import open_task_group
+from .._io.task_groups import is_cancellation, open_task_group
 from ..exceptions import CodexError
 from .failures import fresh
 
@@ -47,7 +47,7 @@ class Hosted(Generic[T]):
         self._handed_over = False
         self._given_up = False
         self._yielded: list[T] = []
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -73,9 +73,11 @@ class Hosted(Generic[T]):
         Args:
             spawn: starts the task.
             shielded: whether a cancellation of the task is to wait for :meth:`stop`, which must then come.
+                False means a task of the loop's own besides, which nobody waits for: what it ends by,
+                ``SystemExit`` included, is kept for :meth:`stop`, where others raise it at once.
 
         Raises:
-            Exception: whatever entering the block raises.
+            BaseException: whatever entering the block raises.
         """
         spawn(lambda: self._run(shielded), "codex_sdk app-server")
         return await self.entered()
@@ -98,7 +100,7 @@ class Hosted(Generic[T]):
         self._handed_over = True
         return self._yielded[0]
 
-    def _reason(self) -> Exception:
+    def _reason(self) -> BaseException:
         if self._error is None:
             return CodexError("the app-server was closed before it had started")
         return fresh(self._error)
@@ -119,7 +121,7 @@ class Hosted(Generic[T]):
         A task of the block's own, such as that of a handler, does not wait: the block waits for it.
 
         Raises:
-            Exception: whatever has gone wrong in the block, since it was entered; told once.
+            BaseException: whatever has gone wrong in the block, since it was entered; told once.
         """
         self.begin_to_stop()
         await self.left()
@@ -147,7 +149,9 @@ class Hosted(Generic[T]):
                     self._started.set()
                     with anyio.CancelScope(shield=shielded):
                         await self._until_over(value)
-        except Exception as error:  # noqa: BLE001 - raised by start() or stop(), whatever it is
+        except BaseException as error:  # noqa: ASYNC103 - raised by start() or stop(), whatever it is
+            if is_cancellation(error) or (shielded and not isinstance(error, Exception)):
+                raise
             self._error = error
         finally:
             self._end()

@@ -186,13 +186,14 @@ class LoadedThreads:
 
     async def _asked(self, thread_id: str | None, wish: _Wish) -> ThreadParams:
         read = await self.connection.request("config/read", {"cwd": wish.directory})
+        config = cast("Any", self.connection.part_of(read, "config/read", "config", of=dict))
         asked = thread_params(
             self._codex,
             wish.options,
             version=self.connection.version or PINNED,
             thread_id=thread_id,
             cwd=_current_directory(),
-            config=self.connection.part_of(read, "config/read", "config", of=dict),
+            config=config,
         )
         _warn(asked.warnings)
         return asked
