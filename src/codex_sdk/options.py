@@ -249,8 +249,10 @@ class AppServerOptions(_Options):
             *api_key*, a ``CODEX_API_KEY`` of the server's environment is the key.
         client_info: how the client introduces itself; default: as this package.
         auto_initialize: shake hands on connecting. Without it, ``initialize()`` is the first call to make.
-        request_timeout: seconds that the server has to answer a request; ``None``: no limit. Answers to
-            most requests take milliseconds; ``command/exec`` takes as long as its command.
+        request_timeout: seconds that the server has to answer a request; ``math.inf``: no limit. By default,
+            300 for what a server that works answers at once, in milliseconds as a rule: requests about
+            threads, turns, the configuration and the models. None for others: ``command/exec`` takes as long
+            as its command, a review, a login or a tool as long as it likes.
         experimental_api_enabled: ask for the experimental part of the protocol.
         opt_out_notification_methods: notifications that the server is not to send to this client.
         url: where a server runs already: ``unix:///path`` or ``ws://host:port``, as

@@ -33,6 +33,7 @@ from codex_sdk.app_server import (
     RequestHandlers,
 )
 from codex_sdk.app_server.methods import AppServerMethods
+from codex_sdk.protocol._index import CLIENT_METHODS
 from codex_sdk.testing import ErrorReply, FakeAppServer
 
 from ..app_server_calls import CALLS, Call
@@ -634,6 +635,55 @@ async def test_a_single_request_may_take_longer_than_others() -> None:
         async with connected(server, request_timeout=0.05) as client:
             assert await client.command_exec(command=["x"]) == {"exitCode": 0}
             assert await client.request("model/list", timeout=math.inf) == {"exitCode": 0}
+
+
+@pytest.mark.parametrize(
+    ("method", "bounded"),
+    [
+        ("thread/start", True),
+        ("thread/resume", True),
+        ("turn/start", True),
+        ("turn/steer", True),
+        ("config/read", True),
+        ("model/list", True),
+        ("command/exec", False),
+        ("review/start", False),
+        ("account/login/start", False),
+        ("mcpServer/tool/call", False),
+    ],
+)
+async def test_by_default_what_a_server_answers_at_once_is_given_up_in_time(
+    method: str, bounded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_server_connection, "_PROMPT_BOUND", 0.05)
+    async with FakeAppServer() as server, connected(server) as client:
+        server.on(method, lambda _: anyio.sleep_forever())
+        error: Any = None
+        with anyio.move_on_after(0.3):
+            error = await outcome(client.request(method, {"threadId": "t"}))
+        assert isinstance(error, AppServerTimeoutError) == bounded
+
+        error = None
+        with anyio.move_on_after(0.3):  # nor does the program have to take it
+            error = await outcome(client.request(method, {"threadId": "u"}, timeout=math.inf))
+        assert error is None
+
+
+async def test_the_default_limit_can_be_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_server_connection, "_PROMPT_BOUND", 0.05)
+    async with FakeAppServer() as server, connected(server, request_timeout=math.inf) as client:
+
+        async def slowly(_: Any) -> dict[str, Any]:
+            await anyio.sleep(0.3)
+            return {"data": []}
+
+        server.on("model/list", slowly)
+        assert await client.model_list() == {"data": []}
+
+
+def test_the_methods_that_have_a_limit_are_methods() -> None:
+    of_older_clis = {"thread/rollback"}
+    assert app_server_connection._PROMPT - of_older_clis <= CLIENT_METHODS.keys()
 
 
 async def test_what_an_overloaded_server_refuses_is_asked_again() -> None:

@@ -65,6 +65,22 @@ _INTERRUPT_BOUND = 10.0
 """Seconds for the answer to ``turn/interrupt``, which takes milliseconds. There may be none at all where no
 turn runs: 0.80.0 never gives one, 0.163.0 none where the last turn was interrupted before."""
 
+_PROMPT_BOUND = 300.0
+"""Seconds for the answer to a request of :data:`_PROMPT`, where the program sets no limit: most take
+milliseconds; a thread that starts waits for its MCP servers, as long as the configuration lets them."""
+
+_PROMPT = frozenset(
+    """
+    thread/start thread/resume thread/fork thread/read thread/list thread/loaded/list thread/turns/list
+    thread/items/list thread/archive thread/unarchive thread/delete thread/unsubscribe thread/name/set
+    thread/revert thread/rollback thread/inject_items thread/metadata/update thread/settings/update
+    thread/backgroundTerminals/clean turn/start turn/steer config/read config/value/write
+    config/batchWrite configRequirements/read model/list
+    """.split()
+)
+"""Requests that wait for no command, no model and nobody: a server that does not answer them hangs.
+``initialize`` and ``turn/interrupt`` have bounds of their own."""
+
 _OVERLOADED = -32001
 _INVALID_REQUEST = -32600
 _PAUSES = (0.05, 2.0)
@@ -164,7 +180,7 @@ class AppServerConnection:
         ``AppServerOptions.overload_timeout``.
 
         Args:
-            timeout: seconds for the answer; ``None``: ``AppServerOptions.request_timeout``;
+            timeout: seconds for the answer; ``None``: ``AppServerOptions.request_timeout``, or its default;
                 ``math.inf``: no limit.
             on_result: as in :meth:`Peer.request`.
 
@@ -174,7 +190,7 @@ class AppServerConnection:
             AppServerClosedError: the connection has ended, or ended before the answer.
             CodexError: *params* is no JSON.
         """
-        limit = self.options.request_timeout if timeout is None else timeout
+        limit = self._limit(method) if timeout is None else timeout
         try:
             with anyio.move_on_after(None if limit == inf else limit):
                 result = await self._ask_patiently(method, params or {}, on_result)
@@ -185,6 +201,11 @@ class AppServerConnection:
         raise AppServerTimeoutError(
             method, limit or 0.0, self._server.redact(self._server.stderr())
         )
+
+    def _limit(self, method: str) -> float | None:
+        if self.options.request_timeout is not None:
+            return self.options.request_timeout
+        return _PROMPT_BOUND if method in _PROMPT else None
 
     def part_of(self, result: object, method: str, *path: str, of: type[T]) -> T:
         """Return what stands at *path* in the server's answer to *method*.

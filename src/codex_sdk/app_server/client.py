@@ -358,7 +358,7 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
         Args:
             params: with the keys of the protocol. Entries that are ``None`` are not sent;
                 ``protocol.NULL`` is sent as ``null``.
-            timeout: seconds for the answer; ``None``: ``AppServerOptions.request_timeout``;
+            timeout: seconds for the answer; ``None``: ``AppServerOptions.request_timeout``, or its default;
                 ``math.inf``: no limit.
 
         Raises:
