@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic_ai import ToolReturnPart
+from pydantic import TypeAdapter
+from pydantic_ai import Agent, DeferredToolRequests, ModelMessagesTypeAdapter, ToolReturnPart
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
 
@@ -65,3 +66,46 @@ def delegating(*prompts: str) -> FunctionModel:
                 yield "Reported."
 
     return FunctionModel(answer, stream_function=stream)
+
+
+RequestsAdapter = TypeAdapter(DeferredToolRequests)
+
+Stored = tuple[list[ModelMessage], DeferredToolRequests]
+
+
+def deferring(toolset: CodexToolset, *prompts: str) -> Agent[None, str | DeferredToolRequests]:
+    """Return an agent whose runs may end for somebody's decision."""
+    return Agent(
+        delegating(*(prompts or ("Go",))),
+        toolsets=[toolset],
+        output_type=[str, DeferredToolRequests],
+    )
+
+
+def stored(result: Any) -> Stored:
+    """Return the history and the requests of a run, as they come out of a store."""
+    assert isinstance(result.output, DeferredToolRequests), result.output
+    history = ModelMessagesTypeAdapter.validate_json(result.all_messages_json())
+    return history, RequestsAdapter.validate_json(RequestsAdapter.dump_json(result.output))
+
+
+async def go_on(agent: Agent[None, Any], state: Stored, **results: Any) -> Any:
+    """Go on with a run that has ended for a decision."""
+    history, requests = state
+    decided = requests.build_results(**(results or {"approve_all": True}))
+    return await agent.run(message_history=history, deferred_tool_results=decided)
+
+
+def approvals(state: Stored) -> list[dict[str, Any]]:
+    """Return what a run has asked to be approved."""
+    [metadata] = state[1].metadata.values()
+    return list(metadata["approvals"])
+
+
+def denying(state: Stored) -> dict[str, Any]:
+    return {"approvals": {call.tool_call_id: False for call in state[1].approvals}}
+
+
+def assert_handed_over(server: ModelServer, times: int = 1) -> None:
+    """Check that the job was handed over so many times on one thread."""
+    assert server.requests[-1].user_texts().count("Go") == times
