@@ -23,14 +23,14 @@ MakeModel = Callable[..., CodexModel]
 @pytest.fixture
 def make_model(make_codex: MakeCodex, workspace: Path, legacy: bool) -> MakeModel:
     """Return the function that makes a model of the CLI under test, on a model server."""
-    if legacy:
-        pytest.skip("this CLI cannot be given tools")
 
     def make(server: ModelServer, **changes: Any) -> CodexModel:
         options = changes.pop(
             "thread_options", ThreadOptions(model="gpt-5-codex", working_directory=workspace)
         )
         changes.setdefault("tool_mode", "native")
+        if legacy and changes["tool_mode"] == "native":
+            pytest.skip("this CLI cannot be given tools")
         return CodexModel(codex=make_codex(server), thread_options=options, **changes)
 
     return make

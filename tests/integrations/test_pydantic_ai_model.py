@@ -50,7 +50,6 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import ModelRequestParameters, override_allow_model_requests
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import FunctionModel
-from pydantic_ai.settings import ToolOrOutput
 from pydantic_ai.tools import ToolDefinition
 
 from codex_sdk import Codex, CodexError, CodexOptions, ThreadOptions, Usage
@@ -61,7 +60,6 @@ from codex_sdk.testing import (
     Failed,
     Gate,
     HttpReply,
-    ModelRequest,
     ModelServer,
     Reasoning,
     Reply,
@@ -416,45 +414,6 @@ async def test_thinking_and_other_settings_reach_codex(make_model: MakeModel) ->
     assert "In French." in "\n".join(server.requests[2].developer_texts())
 
 
-def envelope_of(request: ModelRequest) -> Any:
-    return request.output_schema["properties"]["tool_calls"]
-
-
-async def test_the_choice_of_tools_is_in_the_schema(make_model: MakeModel) -> None:
-    def parameters(**changes: Any) -> ModelRequestParameters:
-        tools = [ToolDefinition(name=name) for name in ("a", "b")]
-        return ModelRequestParameters(function_tools=tools, allow_text_output=True, **changes)
-
-    settings: list[Any] = [
-        {"tool_choice": "required"},
-        {"tool_choice": ["b"]},
-        {"tool_choice": ToolOrOutput(function_tools=["a"]), "parallel_tool_calls": False},
-        {"tool_choice": "none"},
-    ]
-    async with ModelServer([*[final("x")] * 4]) as server:
-        for wish in settings:
-            await direct.model_request(
-                make_model(server),
-                [Request.user_text_prompt("Go")],
-                model_settings=wish,
-                model_request_parameters=parameters(),
-            )
-        with pytest.raises(UserError, match="no such tool"):
-            await direct.model_request(
-                make_model(server),
-                [Request.user_text_prompt("Go")],
-                model_settings={"tool_choice": ["c"]},
-                model_request_parameters=parameters(),
-            )
-    required, one, other, none = server.requests
-    assert envelope_of(required)["minItems"] == 1
-    assert envelope_of(one)["items"]["properties"]["name"]["enum"] == ["b"]
-    assert envelope_of(other)["items"]["properties"]["name"]["enum"] == ["a"]
-    assert envelope_of(other)["maxItems"] == 1
-    assert "minItems" not in envelope_of(other)
-    assert none.output_schema is None
-
-
 async def test_an_answer_that_is_no_envelope_is_an_error_of_the_model(
     make_model: MakeModel,
 ) -> None:
@@ -551,12 +510,3 @@ def test_the_given_options_stay_as_they_are() -> None:
 def test_two_ways_of_naming_the_client_are_refused() -> None:
     with pytest.raises(CodexError, match="not both"):
         CodexModel(codex=Codex(), codex_options=CodexOptions())
-
-
-@asyncio_only
-async def test_a_setting_that_cannot_be_kept_is_warned_of(make_model: MakeModel) -> None:
-    from pydantic_ai.exceptions import UnsupportedSettingWarning
-
-    async with ModelServer(["Hi"]) as server:
-        with pytest.warns(UnsupportedSettingWarning, match="stop_sequences"):
-            await Agent(make_model(server)).run("Go", model_settings={"stop_sequences": ["."]})

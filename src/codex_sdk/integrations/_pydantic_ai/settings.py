@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, cast, get_args
 
 import attrs
+from pydantic_ai.profiles.openai import openai_model_profile
 from pydantic_ai.settings import ModelSettings, ThinkingLevel
 
 from ..._core.toml import merge_config_overrides
@@ -17,7 +18,9 @@ __all__ = ["CodexModelSettings", "options_for", "with_safe_defaults"]
 class CodexModelSettings(ModelSettings, total=False):
     """Settings of a request to a :class:`CodexModel`, besides PydanticAI's own.
 
-    ``thinking`` sets the reasoning effort: ``False`` is ``"none"``, ``True`` is Codex's own choice.
+    ``thinking`` sets the reasoning effort: ``True`` is Codex's own choice, ``False`` is ``"none"``, ``"max"``
+    is ``"xhigh"``. Models that PydanticAI knows not to take an effort get the closest one that they take;
+    that is their lowest for ``False``.
     """
 
     codex_reasoning_effort: ModelReasoningEffort
@@ -58,7 +61,7 @@ def options_for(
     """Return the options of a thread for one request."""
     codex = cast("Mapping[str, Any]", settings or {})
     changes: dict[str, Any] = {}
-    effort = codex.get("codex_reasoning_effort") or _effort(thinking)
+    effort = codex.get("codex_reasoning_effort") or _effort(thinking, options.model)
     if effort is not None:
         changes["model_reasoning_effort"] = effort
     if personality := codex.get("codex_personality"):
@@ -68,9 +71,33 @@ def options_for(
     return attrs.evolve(options, **changes)
 
 
-def _effort(thinking: ThinkingLevel | None) -> str | None:
+def _effort(thinking: ThinkingLevel | None, model: str | None) -> str | None:
+    """Return the effort for a level of thinking; ``None`` leaves it to Codex."""
     if thinking is None or thinking is True:
         return None
+    known = cast("Mapping[str, Any]", openai_model_profile(model or ""))
+    accepted: Collection[str] | None = known.get("openai_reasoning_efforts")
+    if accepted is not None:
+        return _closest(thinking, [effort for effort in _EFFORTS if effort in accepted])
+    if thinking is False:  # how little a model could do that always thinks is not known
+        return None if known.get("thinking_always_enabled") else "none"
+    if thinking == "minimal" and not known.get("openai_supports_minimal_reasoning_effort", True):
+        return "low"
+    return _word(thinking)
+
+
+def _closest(thinking: ThinkingLevel, accepted: Sequence[str]) -> str | None:
+    """Return the lowest of the *accepted* efforts that is enough, or else the highest."""
     if thinking is False:
-        return "none"
-    return "xhigh" if thinking == "max" else thinking
+        return next(iter(accepted), None)
+    wanted = _EFFORTS.index(_word(thinking))
+    enough = [effort for effort in accepted if _EFFORTS.index(effort) >= wanted]
+    return next(iter([*enough, *accepted[-1:]]), None)
+
+
+def _word(thinking: ThinkingLevel) -> str:
+    return "xhigh" if thinking == "max" else str(thinking)
+
+
+_EFFORTS: Sequence[str] = get_args(ModelReasoningEffort)
+"""The efforts, the least one first."""

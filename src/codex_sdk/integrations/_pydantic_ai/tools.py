@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -46,15 +47,28 @@ def choose_tools(settings: ModelSettings | None, parameters: ModelRequestParamet
     elif choice == "none" or choice == []:
         tools = list(outputs)
     elif choice == "required":
-        tools, required, forced = [*functions, *outputs], True, True
+        tools, required, forced = functions, True, True
     elif isinstance(choice, ToolOrOutput):
+        _check_names(choice.function_tools, parameters.function_tools)
         tools = [*_named(functions, choice.function_tools), *outputs]
     else:
+        _check_names(choice, [*parameters.function_tools, *outputs])
         tools, required, forced = _named([*functions, *outputs], choice), True, True
     if required and not tools:
         raise UserError(f"tool_choice={choice!r} asks for a tool call, and there is no such tool")
     parallel = wishes.get("parallel_tool_calls") is not False
     return ToolChoice(tuple(tools), required and bool(tools), forced, parallel)
+
+
+def _check_names(names: Collection[str], tools: Sequence[ToolDefinition]) -> None:
+    """Warn of names that no tool has, which may have gone since; at least one must be there."""
+    unknown = sorted({*names} - {tool.name for tool in tools})
+    if unknown and len(unknown) == len({*names}):
+        raise UserError(f"tool_choice names {', '.join(unknown)}, and there is no such tool")
+    if unknown:
+        warnings.warn(
+            f"tool_choice names tools that are not there: {', '.join(unknown)}", stacklevel=2
+        )
 
 
 def _named(tools: Sequence[ToolDefinition], names: Collection[str]) -> list[ToolDefinition]:
