@@ -26,27 +26,33 @@ __all__ = ["Channel", "producing"]
 
 
 class Channel(Generic[T]):
-    """Holds up to *capacity* items between tasks of one event loop."""
+    """Holds up to *capacity* items between tasks of one event loop.
+
+    Who waits is woken alone, and in turn: were all woken for each item, the time that a crowd of senders
+    takes would grow with its square.
+    """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._items: deque[T] = deque()
-        self._changed = anyio.Event()
+        self._promised = 0  # places for senders that were woken and have not run yet
+        self._senders: deque[anyio.Event] = deque()
+        self._receivers: deque[anyio.Event] = deque()
         self._complete = False
         self._abandoned = False
 
     async def send(self, item: T) -> None:
-        """Add *item*, waiting only while the channel is full.
+        """Add *item*, waiting only while the channel is full; items keep the order of the calls.
 
         Raises:
             anyio.BrokenResourceError: nobody will receive it.
         """
-        while len(self._items) >= self._capacity and not self._abandoned:
-            await self._changed.wait()
+        if not self._has_place and not self._abandoned:
+            await self._wait_for_place()
         if self._abandoned:
             raise anyio.BrokenResourceError
         self._items.append(item)
-        self._notify()
+        self._wake_receiver()
 
     async def receive(self) -> T:
         """Take the next item, waiting for it; a call that is cancelled, in whatever way, takes none.
@@ -58,25 +64,66 @@ class Channel(Generic[T]):
         while not self._items:
             if self._complete or self._abandoned:
                 raise anyio.EndOfStream
-            await self._changed.wait()
+            await self._wait_for_item()
         item = self._items.popleft()
-        self._notify()
+        self._promise_places()
         return item
 
     def complete(self) -> None:
         """Take note that nothing more will be sent; what is there can still be received."""
         self._complete = True
-        self._notify()
+        _wake_all(self._receivers)
 
     def abandon(self) -> None:
         """Take note that nothing more will be received; what is there is dropped."""
         self._abandoned = True
         self._items.clear()
-        self._notify()
+        _wake_all(self._receivers)
+        _wake_all(self._senders)
 
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+    @property
+    def _has_place(self) -> bool:
+        return len(self._items) + self._promised < self._capacity
+
+    async def _wait_for_place(self) -> None:
+        woken = anyio.Event()
+        self._senders.append(woken)
+        try:
+            await woken.wait()
+        except BaseException:
+            if woken.is_set():
+                self._promised -= 1
+                self._promise_places()
+            else:
+                self._senders.remove(woken)
+            raise
+        self._promised -= 1
+
+    def _promise_places(self) -> None:
+        while self._senders and self._has_place:
+            self._promised += 1
+            self._senders.popleft().set()
+
+    async def _wait_for_item(self) -> None:
+        woken = anyio.Event()
+        self._receivers.append(woken)
+        try:
+            await woken.wait()
+        except BaseException:
+            if woken.is_set():
+                self._wake_receiver()
+            else:
+                self._receivers.remove(woken)
+            raise
+
+    def _wake_receiver(self) -> None:
+        if self._receivers:
+            self._receivers.popleft().set()
+
+
+def _wake_all(waiting: deque[anyio.Event]) -> None:
+    while waiting:
+        waiting.popleft().set()
 
 
 @asynccontextmanager
