@@ -9,7 +9,7 @@ import msgspec
 
 from ...exceptions import CodexParseError
 
-__all__ = ["Key", "decode_answer", "parse_error"]
+__all__ = ["Key", "decode_answer", "json_path", "parse_error"]
 
 Key = Union[str, int]
 
@@ -29,12 +29,13 @@ def decode_answer(text: str) -> Any:
 
 def parse_error(text: str, path: Iterable[Key], reason: str) -> CodexParseError:
     """Return the error for an answer whose part at *path* is wrong."""
-    where = _json_path(path)
+    where = json_path(path)
     message = f"the answer does not satisfy the output schema at {where}: {reason}"
     return CodexParseError(f"{message}; {_beginning(text)}", text, where)
 
 
-def _json_path(path: Iterable[Key]) -> str:
+def json_path(path: Iterable[Key]) -> str:
+    """Return keys and indexes as a JSON path: ``$.items[2].name``."""
     return "$" + "".join(
         f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]" for key in path
     )

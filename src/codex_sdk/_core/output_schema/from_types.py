@@ -37,7 +37,7 @@ from .shapes import (
     pairs,
 )
 
-__all__ = ["name_of", "type_shape"]
+__all__ = ["TypeShapes", "annotated_shape", "name_of", "type_shape"]
 
 _LEAVES: frozenset[Any] = frozenset(
     {
@@ -88,7 +88,7 @@ def type_shape(hint: Any) -> Shape:
     Raises:
         CodexError: there is no such shape; the message names the type and the field.
     """
-    return _Types().shape(hint, name_of(hint))
+    return TypeShapes().shape(hint, name_of(hint))
 
 
 def name_of(hint: Any) -> str:
@@ -106,8 +106,11 @@ class _Part:
     omissible: bool = False
 
 
-class _Types:
-    """The types that make up one output type; each class among them has one shape."""
+class TypeShapes:
+    """The types that make up one type of an answer or of arguments; each class among them has one shape.
+
+    What reads arguments builds on this, and allows there what strict mode does not allow in answers.
+    """
 
     def __init__(self) -> None:
         self._classes: dict[Any, Shape] = {}
@@ -129,7 +132,7 @@ class _Types:
             return self._sequence(origin, arguments, where, metadata)
         if origin in _MAPPINGS:
             return self._mapping(hint, arguments, where, metadata)
-        return _annotated(self._composed(hint, origin, arguments, where), where, metadata)
+        return annotated_shape(self._composed(hint, origin, arguments, where), where, metadata)
 
     def _composed(self, hint: Any, origin: Any, arguments: tuple[Any, ...], where: str) -> Shape:
         if origin in _UNIONS:
@@ -225,7 +228,11 @@ def _constrained(
         raise CodexError(f"{where}: {error}") from error
 
 
-def _annotated(shape: Shape, where: str, metadata: tuple[msgspec.Meta, ...]) -> Shape:
+def annotated_shape(shape: Shape, where: str, metadata: tuple[msgspec.Meta, ...]) -> Shape:
+    """Return *shape* with the descriptions that *metadata* has; CodexError, if it has constraints.
+
+    These apply to numbers, texts and sequences alone, which take them by themselves.
+    """
     for meta in metadata:
         for constraint in _CONSTRAINTS:
             if getattr(meta, constraint) is not None:

@@ -12,7 +12,7 @@ import msgspec
 from typing_extensions import Doc, is_typeddict
 
 from ..output_schema.from_pydantic import is_pydantic
-from ..output_schema.from_types import _annotated, _Types, name_of
+from ..output_schema.from_types import TypeShapes, annotated_shape, name_of
 from ..output_schema.shapes import Definitions, Described, Omissible, Record, Shape
 from .shapes import Anything, Fields, Members, foreign
 
@@ -24,7 +24,7 @@ _FORMATS = {dt.datetime: "format: date-time", dt.time: "format: time"}
 _STRING = {"type": "string"}
 
 
-class ArgumentTypes(_Types):
+class ArgumentTypes(TypeShapes):
     """The types of a tool's parameters; each class among them has one shape.
 
     They are read as output types are, but for what strict mode does not allow there: ``Any`` is anything, a
@@ -36,14 +36,14 @@ class ArgumentTypes(_Types):
         if get_origin(hint) is Annotated:
             return self._commented(hint, where, metadata)
         if hint is Any or hint is object:
-            return _annotated(Anything(), where, metadata)
+            return annotated_shape(Anything(), where, metadata)
         shape = super().shape(hint, where, metadata)
         return Described(shape, description=_FORMATS[hint]) if _is_time(hint) else shape
 
     def _commented(self, hint: Any, where: str, metadata: tuple[msgspec.Meta, ...]) -> Shape:
         base, *comments = get_args(hint)
         if any(_constrains(comment) for comment in comments):
-            return _annotated(foreign(hint, name_of(base), where), where, metadata)
+            return annotated_shape(foreign(hint, name_of(base), where), where, metadata)
         metas = (_as_meta(comment) for comment in comments)
         return self.shape(base, where, (*metadata, *(meta for meta in metas if meta is not None)))
 
@@ -74,7 +74,7 @@ class ArgumentTypes(_Types):
         if key.schema(Definitions(key)) != _STRING or not key.is_verbatim(set()):
             return super()._mapping(hint, arguments, where, metadata)
         members = Members(name_of(hint), self.shape(arguments[1], where))
-        return _annotated(members, where, metadata)
+        return annotated_shape(members, where, metadata)
 
     def _sequence(
         self,

@@ -13,7 +13,7 @@ import attrs
 from typing_extensions import get_type_hints
 
 from ...exceptions import CodexError, CodexParseError
-from ..output_schema.answers import _json_path
+from ..output_schema.answers import json_path
 from ..output_schema.shapes import Definitions, Mismatch, Record, Shape
 from .from_types import ArgumentTypes, is_pydantic_field
 from .shapes import Fields
@@ -44,7 +44,7 @@ class Signature:
         try:
             values: dict[str, Any] = self._arguments.read(arguments)
         except Mismatch as mismatch:
-            where = _json_path(reversed(mismatch.path))
+            where = json_path(reversed(mismatch.path))
             message = f"invalid arguments at {where}: {mismatch.reason}"
             raise CodexParseError(message, path=where) from mismatch
         except RecursionError as error:
