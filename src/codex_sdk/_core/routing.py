@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
-__all__ = ["Address", "address_of", "is_duplicate_of_old_clis"]
+__all__ = ["Address", "address_of", "is_duplicate_of_old_clis", "unloads"]
 
 _DUPLICATES = "codex/event/"
+
+_UNLOADING = frozenset({"thread/closed", "thread/archived", "thread/deleted"})
 
 
 class Address(NamedTuple):
@@ -33,6 +35,13 @@ def address_of(params: Mapping[str, Any]) -> Address:
 def is_duplicate_of_old_clis(method: str) -> bool:
     """Whether a notification is of the older protocol that 0.80.0 repeats every event in."""
     return method.startswith(_DUPLICATES)
+
+
+def unloads(method: str, params: Mapping[str, Any]) -> bool:
+    """Whether a notification about a thread says that the server has unloaded it."""
+    if method == "thread/status/changed":
+        return params.get("status") == {"type": "notLoaded"}
+    return method in _UNLOADING
 
 
 def _id_of(value: object) -> str | None:

@@ -26,9 +26,10 @@ from .._core.app_server_arguments import (
 )
 from .._core.app_server_handshake import AppServerInfo, initialize_params, server_info
 from .._core.environment import checked_api_key, child_environment
-from .._core.jsonrpc import Request
+from .._core.jsonrpc import Notification, Request
 from .._core.redaction import redact, redact_data
 from .._core.results import part_of
+from .._core.routing import unloads
 from .._core.versions import PINNED, CliVersion, parse_cli_version
 from .._io.locate import find_codex
 from .._io.process import new_marker, owned_process
@@ -116,6 +117,14 @@ class AppServerConnection:
         self.info: AppServerInfo | None = None
         self.leftovers: Leftovers = server.leftovers
         self._server = server
+        peer.on_thread_notification = self._take_note
+
+    def _take_note(self, notification: Notification, thread_id: str) -> None:
+        """Let go of what is known of a thread that is gone."""
+        if unloads(notification.method, notification.params):
+            self.leftovers.forget(thread_id)
+        if notification.method == "thread/deleted":
+            self.tools.register(thread_id, None)
 
     @property
     def version(self) -> CliVersion | None:

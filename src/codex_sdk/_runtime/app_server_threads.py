@@ -116,16 +116,16 @@ class AppServerThreads:
         params = _turn_params(request)
         await checkpoint()  # whoever is cancelled already starts nothing
         link = await self._link()
-        thread_id = await link.load(request.thread_id, request.thread, tools)
-        request.on_thread_started(thread_id)
         errors: list[CodexError] = []
         mapper = TurnMapper(request.codex.unknown_events)
-        with _noticing_lost_thread(request, link, thread_id):
-            async with self._started_turn(link, thread_id, params, errors) as running:
-                async with open_task_group() as task_group:
-                    task_group.start_soon(_tell_when_over, running, request.on_over)
-                    yield _TurnEvents(running, mapper, link)
-                    task_group.cancel_scope.cancel("the turn's block was left")
+        async with link.loaded(request.thread_id, request.thread, tools) as thread_id:
+            request.on_thread_started(thread_id)
+            with _noticing_lost_thread(request, link, thread_id):
+                async with self._started_turn(link, thread_id, params, errors) as running:
+                    async with open_task_group() as task_group:
+                        task_group.start_soon(_tell_when_over, running, request.on_over)
+                        yield _TurnEvents(running, mapper, link)
+                        task_group.cancel_scope.cancel("the turn's block was left")
         if errors:
             raise errors[0]
 
@@ -229,7 +229,7 @@ class AppServerThreads:
     def name_of(self, thread_id: str) -> str | None:
         """Return a thread's name, as far as the server has told it."""
         names = (home.link.names for home in list(self._homes.values()) if home.link is not None)
-        return next((known[thread_id] for known in names if thread_id in known), None)
+        return next((known.get(thread_id) for known in names if thread_id in known), None)
 
     async def _link(self) -> LoadedThreads:
         home = self._homes.get(current_host())

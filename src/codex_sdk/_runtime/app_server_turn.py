@@ -89,6 +89,11 @@ class RunningTurn:
         turn = completed.params.get("turn")
         return cast("dict[str, Any]", turn) if isinstance(turn, dict) else {}
 
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether the turn has ended, and was not interrupted."""
+        return (self.final or {}).get("status") in _ENDED_BY_ITSELF
+
     def item(self, item_id: object) -> dict[str, Any] | None:
         """Return an item that has begun and not ended, as the server told when it began."""
         return self._subscription.items.get(str(item_id))
@@ -195,7 +200,7 @@ class RunningTurn:
         if not self.is_over:
             await self._interrupt_and_wait()
         leftovers, peer = self._connection.leftovers, self._connection.peer
-        if (self.final or {}).get("status") in _ENDED_BY_ITSELF:
+        if self.ended_by_itself:
             await leftovers.end_postponed(alone=not peer.runs_turns)
             return
         if not leftovers.all_seen:

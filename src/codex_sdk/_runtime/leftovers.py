@@ -8,6 +8,7 @@ from itertools import chain
 from os import PathLike, fspath
 from typing import Any, cast
 
+from .._core.recent import Recent
 from .._io.commands import TurnCommands
 from .._io.sandbox_litter import removing_sandbox_litter
 
@@ -35,7 +36,7 @@ class Leftovers:
     def __init__(self, environment: Mapping[str, str] | None = None, server: int = 0) -> None:
         self._environment = environment
         self._commands = None if environment is None else TurnCommands(environment, server)
-        self._places: dict[str, dict[str, Any]] = {}
+        self._places: Recent[dict[str, Any]] = Recent()
         self._postponed: float | None = None
 
     @property
@@ -49,12 +50,16 @@ class Leftovers:
 
     def learn(self, method: str, result: object) -> None:
         """Take note of where a thread works, if the result of a request tells that."""
-        if method in _OPENING and isinstance(result, dict):
+        if self._environment is not None and method in _OPENING and isinstance(result, dict):
             opened = cast("dict[str, Any]", result)
             thread = opened.get("thread")
             if isinstance(thread, dict):
                 thread_id = cast("dict[str, Any]", thread).get("id")
-                self._places[str(thread_id)] = {key: opened.get(key) for key in _PLACE}
+                self._places.put(str(thread_id), {key: opened.get(key) for key in _PLACE})
+
+    def forget(self, thread_id: str) -> None:
+        """Forget a thread that the server has unloaded: who loads it again is told where it works."""
+        self._places.drop(thread_id)
 
     def removing_litter(
         self, thread_id: str, params: Mapping[str, Any]
@@ -65,9 +70,10 @@ class Leftovers:
         """
         if self._environment is None:
             return nullcontext()
-        place = self._places.setdefault(thread_id, {})
+        place = self._places.get(thread_id) or {}
         changes = {key: params.get(name) for key, name in _PLACE.items()}
         place.update((key, value) for key, value in changes.items() if value is not None)
+        self._places.put(thread_id, place)
         return removing_sandbox_litter(_roots(place), self._environment)
 
     async def end_commands(self, since: float, thread_id: str | None, *, alone: bool) -> None:

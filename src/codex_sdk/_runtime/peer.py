@@ -118,6 +118,8 @@ class Peer:
     Attributes:
         statistics: what came in and was nobody's.
         notifications: the notifications that no turn takes.
+        on_thread_notification: called with each notification about a thread as a whole, and the thread's
+            id, when it comes in; it must not raise.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class Peer:
     ) -> None:
         self.statistics: Statistics = Statistics()
         self.notifications: Subscription = ConnectionStream(self._count_dropped)
+        self.on_thread_notification: Callable[[Notification, str], None] = _ignore
         self._transport = transport
         self._on_request = on_request
         self._redact = redact
@@ -304,6 +307,8 @@ class Peer:
             return
         address = address_of(notification.params)
         self._turns.take_note(notification, address)
+        if address.turn_id is None and address.thread_id is not None:
+            self.on_thread_notification(notification, address.thread_id)
         if notification.method == "serverRequest/resolved":
             self._drop_requests(lambda key, _: key == notification.params.get("requestId"))
         elif notification.method == "turn/completed":
@@ -365,6 +370,10 @@ class Peer:
             subscription.end(failure)
         self._drop_requests(lambda _, __: True)
         self._ended.set()
+
+
+def _ignore(_: Notification, __: str) -> None:
+    """Take no note."""
 
 
 def _failure(reason: str, exit_code: int | None = None, stderr: str = "") -> Failure:

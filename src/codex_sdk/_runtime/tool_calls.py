@@ -10,6 +10,7 @@ from functools import partial
 from inspect import isawaitable
 from os import PathLike, fspath
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import anyio
 import attrs
@@ -17,6 +18,7 @@ import msgspec
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from .._core.jsonrpc import Request
+from .._core.recent import Recent
 from .._core.versions import CliVersion
 from .._host import current_host
 from .._io.threads import run_in_daemon_thread
@@ -53,18 +55,21 @@ def check_tools_can_be_used(*, experimental: bool, version: CliVersion | None) -
 
 
 class ToolRegistry:
-    """Which functions belong to which threads of one connection."""
+    """Which functions belong to which threads of one connection: those that were used last, some thousands.
+
+    A thread that is unloaded keeps its functions, since it may be loaded again without being given them.
+    """
 
     def __init__(self) -> None:
-        self._sets: dict[str, ToolSet] = {}
-        self._limiters: dict[ToolSet, anyio.CapacityLimiter] = {}
+        self._sets: Recent[ToolSet] = Recent()
+        self._limiters: WeakKeyDictionary[ToolSet, anyio.CapacityLimiter] = WeakKeyDictionary()
 
     def register(self, thread_id: str, tools: ToolSet | None) -> None:
         """Have the calls of a thread go to *tools*, and to no others; ``None``: to nobody here."""
         if tools is None:
-            self._sets.pop(thread_id, None)
+            self._sets.drop(thread_id)
         else:
-            self._sets[thread_id] = tools
+            self._sets.put(thread_id, tools)
 
     def tools_of(self, thread_id: str) -> ToolSet | None:
         """Return the tools of a thread; ``None``, where none were registered."""
@@ -88,9 +93,10 @@ class ToolRegistry:
         return await _answer(_Call(tool, self._limiter(tools)), request.params.get("arguments"))
 
     def _limiter(self, tools: ToolSet) -> anyio.CapacityLimiter:
-        if tools not in self._limiters:
-            self._limiters[tools] = anyio.CapacityLimiter(tools.max_concurrent_calls)
-        return self._limiters[tools]
+        limiter = self._limiters.get(tools)
+        if limiter is None:
+            limiter = self._limiters[tools] = anyio.CapacityLimiter(tools.max_concurrent_calls)
+        return limiter
 
 
 async def _answer(call: _Call, arguments: object) -> dict[str, Any]:

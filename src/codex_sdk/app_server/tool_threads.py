@@ -19,7 +19,8 @@ class ToolThreads(AppServerMethods):
 
     Codex calls these functions during the turns of the thread, however the turns are started. Which tools a
     thread has is settled when it is started, and stored with it: what a thread is resumed or forked with are
-    the functions for those that it has, found by their names.
+    the functions for those that it has, found by their names. Of a connection's threads, the few thousand
+    that were used last keep their functions, unless they are deleted.
     """
 
     @abstractmethod

@@ -1,0 +1,248 @@
+"""Connections that last, and see more threads than anybody counts: what is known of these is bounded."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from codex_sdk import AppServerOptions, CodexOptions, ThreadOptions
+from codex_sdk._core.recent import KEPT_THREADS
+from codex_sdk._io.process import new_marker
+from codex_sdk._runtime import loaded_threads
+from codex_sdk._runtime.app_server_connection import AppServerConnection, app_server_connection
+from codex_sdk._runtime.app_server_turn import running_turn
+from codex_sdk._runtime.leftovers import Leftovers
+from codex_sdk._runtime.loaded_threads import LoadedThreads
+from codex_sdk._runtime.tool_calls import ToolRegistry
+from codex_sdk.testing import ClientRequest, ErrorReply, FakeAppServer
+from codex_sdk.tools import ToolSet, tool
+
+
+@tool
+def answer(question: str) -> str:
+    """Answer a question."""
+    return question
+
+
+def opened(thread_id: str) -> dict[str, Any]:
+    return {
+        "thread": {"id": thread_id, "name": f"name of {thread_id}"},
+        "cwd": "/",
+        "model": "m",
+        "approvalPolicy": "never",
+        "sandbox": {"type": "readOnly", "networkAccess": False},
+    }
+
+
+class Server(FakeAppServer):
+    """An app-server whose threads are numbered, and whose turns end at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        numbers = count()
+        self.on("config/read", {"config": {}})
+        self.on("thread/start", lambda _: opened(f"t-{next(numbers)}"))
+        self.on("thread/resume", lambda request: opened(request.params["threadId"]))
+        self.on("thread/unsubscribe", {"status": "unsubscribed"})
+        self.on("turn/start", self.run)
+
+    async def run(self, request: ClientRequest) -> dict[str, Any]:
+        thread_id = request.params["threadId"]
+        turn = {"id": "u", "status": "inProgress"}
+        await self.notify("turn/started", {"threadId": thread_id, "turn": turn})
+        await self.notify("warning", {"threadId": thread_id, "message": "take care"})
+        ended = {"id": "u", "status": "completed"}
+        await self.notify("turn/completed", {"threadId": thread_id, "turn": ended})
+        return {"turn": turn}
+
+    def asked(self, method: str) -> list[str]:
+        """Return the threads that *method* was asked for."""
+        return [it.params["threadId"] for it in self.requests if it.method == method]
+
+
+async def refuse(*_: object) -> Any:
+    raise AssertionError("nothing is asked for")
+
+
+@asynccontextmanager
+async def connected(server: FakeAppServer) -> AsyncIterator[AppServerConnection]:
+    async with app_server_connection(
+        AppServerOptions(), on_request=refuse, connect=server.connect
+    ) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def threads(server: FakeAppServer) -> AsyncIterator[LoadedThreads]:
+    async with connected(server) as connection, anyio.create_task_group() as task_group:
+        link = LoadedThreads(CodexOptions(), connection)
+        task_group.start_soon(link.serve)
+        yield link
+        task_group.cancel_scope.cancel()
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> ThreadOptions:
+    return ThreadOptions(
+        model="m",
+        sandbox_mode="read-only",
+        working_directory=tmp_path,
+        skip_git_repo_check=True,
+    )
+
+
+async def run(link: LoadedThreads, options: ThreadOptions, thread_id: str | None = None) -> str:
+    """Run a turn; return its thread."""
+    async with (
+        link.loaded(thread_id, options, None) as thread_id,
+        running_turn(link.connection, thread_id, {}) as turn,
+    ):
+        with link.running(turn):
+            await turn.wait_over()
+    return thread_id
+
+
+async def test_the_threads_that_stay_loaded_are_those_that_were_used_last(
+    options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loaded_threads, "_KEPT_LOADED", 4)
+    async with Server() as server, threads(server) as link:
+        for _ in range(4):
+            await run(link, options)
+        await run(link, options, "t-0")
+        for _ in range(3):
+            await run(link, options)
+        assert server.asked("thread/unsubscribe") == ["t-1", "t-2", "t-3"]
+        assert server.asked("thread/resume") == []
+
+        await run(link, options, "t-0")
+        assert server.asked("thread/resume") == []
+        await run(link, options, "t-1")
+        assert server.asked("thread/resume") == ["t-1"]
+
+
+async def test_a_thread_that_is_in_use_or_not_stored_yet_stays_loaded(
+    options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loaded_threads, "_KEPT_LOADED", 1)
+    async with Server() as server, threads(server) as link:
+        await run(link, options)
+        async with link.loaded("t-0", options, None):  # as for a turn that is about to start
+            async with link.loaded(None, options, None):  # no turn of it has ended yet
+                pass
+            await run(link, options)
+            assert server.asked("thread/unsubscribe") == []
+        await run(link, options)
+        assert server.asked("thread/unsubscribe") == ["t-0", "t-2"]
+
+
+async def test_a_thread_that_cannot_be_unloaded_is_in_nobody_s_way(
+    options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loaded_threads, "_KEPT_LOADED", 1)
+    async with Server() as server, threads(server) as link:
+        server.on("thread/unsubscribe", ErrorReply("no"))
+        for _ in range(3):
+            await run(link, options)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "thread t-0 is closing; retry thread/resume after the thread is closed",
+        "failed to enqueue running thread resume for thread t-0",
+    ],
+)
+async def test_a_thread_that_the_server_is_just_unloading_is_resumed_afterwards(
+    options: ThreadOptions, words: str
+) -> None:
+    replies: list[Any] = [ErrorReply(words), ErrorReply(words), opened("t-0")]
+    async with Server() as server, threads(server) as link:
+        server.on("thread/resume", lambda _: replies.pop(0))
+        assert await run(link, options, "t-0") == "t-0"
+
+
+async def test_what_is_known_of_many_threads_is_bounded(
+    options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loaded_threads, "_KEPT_LOADED", 10)
+    monkeypatch.setattr(loaded_threads.Recent.__init__, "__defaults__", (50,))
+    async with Server() as server, threads(server) as link:
+        for _ in range(200):
+            await run(link, options)
+        tables = (link._loaded, link.names, link._warnings, link._used, link._turns)
+        assert [len(table) for table in tables] == [10, 50, 50, 0, 0]
+        assert link.names.get("t-199") == "name of t-199"
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("thread/closed", {}),
+        ("thread/archived", {}),
+        ("thread/deleted", {}),
+        ("thread/status/changed", {"status": {"type": "notLoaded"}}),
+    ],
+)
+async def test_a_thread_that_the_server_has_unloaded_is_forgotten(
+    options: ThreadOptions, method: str, params: dict[str, Any]
+) -> None:
+    async with Server() as server, threads(server) as link:
+        for _ in range(5):
+            await run(link, options)
+        for number in range(5):
+            await server.notify(method, {"threadId": f"t-{number}", **params})
+        await anyio.wait_all_tasks_blocked()
+        assert len(link._loaded) == len(link._warnings) == 0
+        assert len(link.names) == (0 if method == "thread/deleted" else 5)
+
+        await run(link, options, "t-3")
+        assert server.asked("thread/resume") == ["t-3"]
+
+
+async def test_a_connection_forgets_where_unloaded_threads_work_and_the_tools_of_deleted_ones() -> (
+    None
+):
+    async with FakeAppServer() as server, connected(server) as connection:
+        connection.leftovers = Leftovers(dict([new_marker()]), 1)
+        for name in ("closed", "deleted", "kept"):
+            server.on("thread/start", opened(name))
+            await connection.request("thread/start")
+            connection.tools.register(name, ToolSet.of([answer]))
+        assert len(connection.leftovers._places) == 3
+
+        for name in ("closed", "deleted"):
+            await server.notify(f"thread/{name}", {"threadId": name})
+        await anyio.wait_all_tasks_blocked()
+        assert [name for name, _ in connection.leftovers._places.oldest_first()] == ["kept"]
+        assert connection.tools.tools_of("deleted") is None
+        assert connection.tools.tools_of("closed") is not None  # it may be resumed without them
+
+
+def test_of_a_server_elsewhere_no_place_is_kept() -> None:
+    leftovers = Leftovers()
+    for number in range(10):
+        leftovers.learn("thread/start", opened(f"t-{number}"))
+    assert len(leftovers._places) == 0
+
+
+def test_the_functions_of_the_last_threads_are_kept_and_no_others() -> None:
+    registry = ToolRegistry()
+    for number in range(KEPT_THREADS + 100):
+        tools = ToolSet.of([answer])
+        registry.register(f"t-{number}", tools)
+        registry._limiter(tools)
+    del tools
+    gc.collect()
+
+    assert len(registry._sets) == KEPT_THREADS
+    assert len(registry._limiters) == KEPT_THREADS
+    assert registry.tools_of("t-99") is None
+    assert registry.tools_of("t-100") is not None
