@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import anyio
@@ -353,6 +354,20 @@ async def test_who_waits_for_a_start_that_is_cancelled_goes_on_with_it() -> None
         await client.close()
 
 
+@asynccontextmanager
+async def slow_to_leave(
+    server: FakeAppServer, leaving: anyio.Event, leave: anyio.Event
+) -> AsyncIterator[Transport]:
+    """Connect to *server*; how long the end of that takes is up to the test."""
+    async with server.connect() as transport:
+        try:
+            yield transport
+        finally:
+            leaving.set()
+            with anyio.CancelScope(shield=True):
+                await leave.wait()
+
+
 async def test_who_comes_while_a_cancelled_start_is_undone_starts_anew() -> None:
     async with FakeAppServer() as server:
         asked, leaving, leave = anyio.Event(), anyio.Event(), anyio.Event()
@@ -361,18 +376,8 @@ async def test_who_comes_while_a_cancelled_start_is_undone_starts_anew() -> None
             asked.set()
             await anyio.sleep_forever()
 
-        @asynccontextmanager
-        async def slow_to_leave() -> AsyncIterator[Transport]:
-            async with server.connect() as transport:
-                try:
-                    yield transport
-                finally:
-                    leaving.set()
-                    with anyio.CancelScope(shield=True):
-                        await leave.wait()
-
         server.on("initialize", never)
-        client = AppServerClient(connect=slow_to_leave)
+        client = AppServerClient(connect=partial(slow_to_leave, server, leaving, leave))
         async with anyio.create_task_group() as task_group:
             scope = anyio.CancelScope()
 
@@ -390,6 +395,36 @@ async def test_who_comes_while_a_cancelled_start_is_undone_starts_anew() -> None
             leave.set()
         assert client.server_info.user_agent == "x/0.163.0 (y)"
         assert server.connections == 2
+        await client.close()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("then", ["start", "close"])
+async def test_a_start_that_asyncio_cancels_twice_is_waited_for_by_what_comes_next(
+    then: str,
+) -> None:
+    async with FakeAppServer() as server:
+        asked, leaving, leave = anyio.Event(), anyio.Event(), anyio.Event()
+
+        async def never(_: Any) -> None:
+            asked.set()
+            await anyio.sleep_forever()
+
+        server.on("initialize", never)
+        client = AppServerClient(connect=partial(slow_to_leave, server, leaving, leave))
+        starting = asyncio.create_task(client.start())
+        await asked.wait()
+        starting.cancel()
+        await leaving.wait()
+        starting.cancel()  # which no shield keeps off
+        await asyncio.wait([starting])
+        server.on("initialize", {"userAgent": "x/0.163.0 (y)"})
+        next_one = asyncio.create_task(getattr(client, then)())
+        await anyio.wait_all_tasks_blocked()
+        assert (server.connections, next_one.done()) == (1, False)
+        leave.set()
+        await next_one
+        assert server.connections == (2 if then == "start" else 1)
         await client.close()
 
 

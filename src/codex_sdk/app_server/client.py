@@ -250,6 +250,8 @@ class AppServerClient(ToolThreads, anyio.AsyncContextManagerMixin):
         finally:
             if self._hosted is hosted and hosted.is_being_left:
                 self._hosted = self._link = None
+                if not hosted.has_ended:  # asyncio has cancelled again who waited for that
+                    self._closing = hosted
 
     @asynccontextmanager
     async def _block(self, link: _Link) -> AsyncGenerator[AppServerConnection, None]:
