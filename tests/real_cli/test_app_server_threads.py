@@ -40,6 +40,7 @@ from codex_sdk import (
     TurnFailedError,
     TurnOptions,
 )
+from codex_sdk._runtime import loaded_threads
 from codex_sdk.app_server.approvals import ApprovalDecisions, RequestHandlers
 from codex_sdk.testing import (
     AddFile,
@@ -208,6 +209,25 @@ async def test_later_turns_know_of_earlier_ones_and_count_their_own_tokens(
     assert second.usage.input_tokens == 20
     assert third.turn_usage == (None if legacy else first.usage)
     assert last.final_response == "ok"
+
+
+@pytest.mark.parametrize("delay", [None, 0])
+async def test_threads_that_were_unloaded_for_others_go_on_where_they_were(
+    connect: Connect, options: ThreadOptions, monkeypatch: pytest.MonkeyPatch, delay: int | None
+) -> None:
+    monkeypatch.setattr(loaded_threads, "_KEPT_LOADED", 1)
+    overrides = {} if delay is None else {"thread_unload_delay_secs": delay}
+    async with ModelServer(lambda request: "ok") as server:
+        async with connect(server, config_overrides=overrides) as codex:
+            threads = [codex.start_thread(options) for _ in range(3)]
+            for turn in range(3):
+                for number, thread in enumerate(threads):
+                    await thread.run(f"{number}.{turn}")
+    prompts = [request.user_texts() for request in server.requests[-3:]]
+    for number, texts in enumerate(prompts):
+        assert [text for text in texts if text[1:2] == "."] == [
+            f"{number}.{turn}" for turn in range(3)
+        ]
 
 
 class Answer(BaseModel):
