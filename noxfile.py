@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import nox
+from nox import registry
 from nox.command import CommandFailed
 from python_discovery import get_interpreter
 
@@ -178,3 +180,21 @@ def bench(session: nox.Session) -> None:
     """Measure."""
     _install(session, "cli,testing", "test")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+def _in_order() -> Iterator[str]:
+    """Yield the sessions as they are to start.
+
+    The real CLI keeps the processors busy, and the other tests often wait. So there is one session with
+    the one beside two with the other, on two processors; what is short comes last, so that both end together.
+    """
+    pythons = iter(PYTHONS)
+    for version in reversed(VERIFIED_CLIS):
+        yield f"real_cli({version})"
+        yield from (f"tests-{python}" for python in islice(pythons, 2))
+    yield from (f"tests-{python}" for python in pythons)
+    others = {name for name, session in registry.get().items() if session.default}
+    yield from sorted(others - {"real_cli", "tests"})
+
+
+nox.options.sessions = list(_in_order())
