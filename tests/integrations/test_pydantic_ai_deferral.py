@@ -42,6 +42,7 @@ from .toolsets import (
     denying,
     go_on,
     stored,
+    suspended,
 )
 
 
@@ -212,6 +213,43 @@ async def test_a_run_ends_for_a_decision_when_its_own_handler_is_done(
         assert ["two" in each["command"] for each in approvals(state)] == [True]
         await go_on(agent, state)
     assert {path.name for path in workspace.iterdir()} >= {"one", "two"}
+
+
+@asyncio_only
+async def test_a_run_ends_for_a_decision_when_tools_for_codex_have_returned(
+    make_toolset: MakeToolset,
+) -> None:
+    tools: FunctionToolset[None] = FunctionToolset(id="of-the-program")
+
+    @tools.tool_plain
+    async def look_up() -> str:
+        await anyio.sleep(0.15)
+        return "found"
+
+    script = [Reply(RunCommand("touch made"), FunctionCall("look_up")), "Done."]
+    async with ModelServer(script) as server:
+        agent = deferring(make_toolset(server, options=ASKING, tools=tools))
+        await go_on(agent, stored(await agent.run("Go")))
+    outputs = [output.text for output in server.requests[-1].function_outputs()]
+    assert outputs.count("found") == 1
+
+
+@asyncio_only
+async def test_a_handler_may_deny_the_whole_job(make_toolset: MakeToolset) -> None:
+    async def decide(
+        ctx: RunContext[None], requests: DeferredToolRequests
+    ) -> DeferredToolResults | None:
+        [call] = requests.approvals
+        denied = {call.tool_call_id: False}
+        return requests.build_results(approvals=denied) if call.tool_name == "codex" else None
+
+    async with ModelServer([RunCommand("touch made")]) as server:
+        toolset = make_toolset(server, options=ASKING)
+        async with deferring(toolset) as agent:
+            result = await agent.run("Go", capabilities=[HandleDeferredToolCalls(decide)])
+            assert result.output == "Reported."
+            assert suspended(toolset) == 0
+    assert tool_returns(result.all_messages())[0].outcome == "denied"
 
 
 @asyncio_only

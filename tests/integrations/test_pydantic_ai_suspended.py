@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import psutil
 import pytest
 from pydantic_ai import Agent, DeferredToolRequests
 from pydantic_ai.capabilities import AbstractCapability, HandleDeferredToolCalls, WrapRunHandler
@@ -35,6 +36,7 @@ from .toolsets import (
     delegating,
     go_on,
     stored,
+    suspended,
 )
 
 
@@ -66,6 +68,26 @@ async def test_a_job_that_is_lost_is_begun_again(
     assert (workspace / "made").read_text() == "once\n"
     if told:
         assert_handed_over(server, 2)
+
+
+@asyncio_only
+async def test_a_job_whose_server_has_died_is_begun_again(
+    make_toolset: MakeToolset, workspace: Path, processes: Survivors
+) -> None:
+    echo = RunCommand("echo once >> made")
+    async with ModelServer([echo, echo, "Done."]) as server:
+        toolset = make_toolset(server, options=ASKING)
+        agent = deferring(toolset)
+        state = stored(await agent.run("Go"))
+        connection = await toolset._workshop._servers.here().connect()
+        for process in processes():
+            psutil.Process(int(process.split()[0])).kill()
+        await connection.peer.wait_closed()
+        result = await go_on(agent, state, approve_all=True, metadata=state[1].metadata)
+        assert processes() == []
+    assert tool_returns(result.all_messages())[0].content == "Done."
+    assert (workspace / "made").read_text() == "once\n"
+    assert_handed_over(server, 2)
 
 
 @asyncio_only
@@ -226,11 +248,6 @@ async def test_a_call_that_comes_after_the_end_of_its_run_leaves_nothing(
                     await manager.handle_call(ToolCallPart("codex", {"prompt": "Go"}, "call"))
                 assert suspended(toolset) == 0
             assert processes() == []
-
-
-def suspended(toolset: CodexToolset) -> int:
-    """Return how many jobs of a toolset wait for a decision."""
-    return len(toolset._workshop._jobs())
 
 
 LONGEST = {"cold": 0.25, "sleep": 0.2, "inline": 0.12, "defer": 0.05}

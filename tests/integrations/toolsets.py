@@ -109,3 +109,8 @@ def denying(state: Stored) -> dict[str, Any]:
 def assert_handed_over(server: ModelServer, times: int = 1) -> None:
     """Check that the job was handed over so many times on one thread."""
     assert server.requests[-1].user_texts().count("Go") == times
+
+
+def suspended(toolset: CodexToolset) -> int:
+    """Return how many jobs of a toolset wait for a decision."""
+    return len(toolset._workshop._jobs())
