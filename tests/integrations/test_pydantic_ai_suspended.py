@@ -217,6 +217,27 @@ async def test_a_run_may_end_for_a_decision_while_an_error_is_handled(
     assert_handed_over(server)
 
 
+@asyncio_only
+@pytest.mark.parametrize("closing", [True, False])
+async def test_jobs_are_stopped_though_who_stops_them_is_cancelled(
+    make_toolset: MakeToolset, processes: Survivors, closing: bool
+) -> None:
+    """asyncio's own cancellation is held up by no shield."""
+    async with ModelServer([RunCommand("touch one"), RunCommand("touch two")]) as server:
+        toolset = make_toolset(server, options=ASKING)
+        async with deferring(toolset) as agent:
+            for _ in range(2):
+                stored(await agent.run("Go"))
+            workshop = toolset._workshop
+            peer = (await workshop._servers.here().connect()).peer
+            stop = toolset.close() if closing else workshop._discard(workshop._jobs())
+            task = asyncio.ensure_future(stop)
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+            await until(lambda: processes() == [] if closing else not peer.runs_turns)
+
+
 def test_a_job_ends_with_its_event_loop(
     make_toolset: MakeToolset, workspace: Path, processes: Survivors
 ) -> None:
