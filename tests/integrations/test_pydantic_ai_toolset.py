@@ -186,18 +186,19 @@ async def test_codex_can_call_tools_of_the_program(make_toolset: MakeToolset) ->
 
 
 @asyncio_only
+@pytest.mark.parametrize("error", [LookupError, TimeoutError])
 async def test_an_error_of_a_tool_of_the_program_ends_the_run(
-    make_toolset: MakeToolset, processes: Survivors
+    make_toolset: MakeToolset, processes: Survivors, error: type[Exception]
 ) -> None:
     tools: FunctionToolset[None] = FunctionToolset(id="of-the-program")
 
     @tools.tool_plain
     def look_up() -> str:
-        raise LookupError("no such thing")
+        raise error("no such thing")
 
     async with ModelServer([FunctionCall("look_up"), "Done."]) as server:
         agent = Agent(delegating("Go"), toolsets=[make_toolset(server, tools=tools)])
-        with pytest.raises(LookupError, match="no such thing"):
+        with pytest.raises(error, match="no such thing"):
             await agent.run("Go")
         assert processes() == []
 

@@ -78,12 +78,11 @@ class Handover:
         async with self.place.lock():
             budget = _shorter(self.timeout, self.ctx.remaining_time())
             try:
-                with anyio.fail_after(budget) as scope:
+                with anyio.move_on_after(budget) as scope:  # a TimeoutError may be a tool's
                     return await self._work(scope)
             except CodexError as error:
                 raise ToolFailed(f"Codex failed: {error}") from error
-            except TimeoutError as error:
-                raise ToolFailed(f"Codex was stopped after {budget:g} seconds") from error
+            raise ToolFailed(f"Codex was stopped after {budget or 0.0:g} seconds")
 
     async def _work(self, scope: anyio.CancelScope) -> Outcome:
         tools = None
