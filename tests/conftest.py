@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,9 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+ROOM_FOR_HOMES = 1 << 30
+"""Bytes. The homes of the tests that run at the same time take some megabytes each."""
+
 SETTLING_TIME = 5.0
 """Seconds for what a test has let go of to be gone: a killed process is reaped by init, in its time."""
 
@@ -52,11 +57,16 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(scope="session")
-def codex_cli() -> str:
+def codex_cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the path of the real CLI under test: ``CODEX_PATH``, or the one of openai-codex-cli-bin.
 
     A test that uses this fixture, or one built on it, has the marker ``real_cli``.
     """
+    with _homes_in_memory(tmp_path_factory):
+        yield _codex_cli()
+
+
+def _codex_cli() -> str:
     if path := os.environ.get("CODEX_PATH"):
         assert os.access(path, os.X_OK), f"CODEX_PATH names no executable: {path}"
         return path
@@ -64,6 +74,22 @@ def codex_cli() -> str:
         "codex_cli_bin", reason="no CLI to test with: set CODEX_PATH or install the extra 'cli'"
     )
     return str(codex_cli_bin.bundled_codex_path())
+
+
+@contextmanager
+def _homes_in_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have the homes of CLIs made in memory, where there is room, and the tests' workspaces elsewhere.
+
+    A CLI sets up databases in each new home, and waits for the disk for a third of a short turn's time.
+    """
+    tmp_path_factory.getbasetemp()
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or shutil.disk_usage(memory).free < ROOM_FOR_HOMES:
+        yield
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
