@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults, RunContext, ToolOutput
+from pydantic_ai import (
+    Agent,
+    DeferredToolRequests,
+    DeferredToolResults,
+    RunContext,
+    ToolOutput,
+    direct,
+)
 from pydantic_ai.exceptions import ApprovalRequired
+from pydantic_ai.messages import ModelRequest as Request
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import ExternalToolset
 
 from codex_sdk.integrations.pydantic_ai_model import CodexModel, CodexRunCleanup
-from codex_sdk.testing import FunctionCall, ModelServer, Reply
+from codex_sdk.testing import FunctionCall, Gate, Message, ModelServer, Reply
 
 from .conftest import asyncio_only
-from .models import MakeModel, add, approved, approving, runs_turns, suspended, thread_ids
+from .models import MakeModel, add, approved, approving, runs_turns, suspended, thread_ids, until
 
 ADD = FunctionCall("add", {"a": 1, "b": 1})
 
@@ -155,3 +164,37 @@ async def test_each_model_of_a_run_ends_its_own_turns(make_model: MakeModel) -> 
         with pytest.raises(LookupError):
             await Agent(FallbackModel(first, second), tools=[fail]).run("Go")
         assert not runs_turns(first)
+
+
+async def test_a_run_that_fails_ends_the_turn_of_a_stream_that_nobody_closes(
+    make_model: MakeModel,
+) -> None:
+    async with ModelServer([Message("Two", Gate(), " and two")]) as server:
+        async with make_model(server) as model:
+            stream = direct.model_request_stream(model, [Request.user_text_prompt("Go")])
+            with pytest.raises(LookupError):
+                async with model.run_turns():
+                    response = await stream.__aenter__()
+                    raise LookupError
+            assert not runs_turns(model)
+            await stream.__aexit__(None, None, None)
+            assert response.get().state == "incomplete"
+
+
+@asyncio_only
+@pytest.mark.parametrize("later", [0.0, 0.001, 0.003, 0.006, 0.01])
+async def test_a_start_that_is_cancelled_twice_leaves_no_turn(
+    make_model: MakeModel, later: float
+) -> None:
+    async with ModelServer(lambda _: Message("Two", Gate(), " and two")) as server:
+        async with make_model(server) as model:
+            await model._servers.here().connect()
+            for number in range(5):
+                asking = direct.model_request(model, [Request.user_text_prompt("Go")])
+                task = asyncio.ensure_future(asking)
+                await asyncio.sleep(0.004 * number)
+                task.cancel()
+                await asyncio.sleep(later)
+                task.cancel()
+                await asyncio.wait([task])
+            await until(lambda: not runs_turns(model))

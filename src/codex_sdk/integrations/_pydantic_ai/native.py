@@ -60,8 +60,13 @@ class NativeRequest:
     run: RunTurns | None
     names: Mapping[str, str]
 
+    def __attrs_post_init__(self) -> None:
+        if self.run is not None:
+            self.run.open_turns.add(self.turn)
+
     async def finish(self, response: ModelResponse) -> None:
         """Keep the thread, to be gone on with, or give it up."""
+        self._close()
         names = {call.tool_name for call in response.tool_calls}
         if self.turn.pending and names <= self.output_tools:
             # That ends the run; should the output not be valid after all, the conversation is replayed.
@@ -85,9 +90,14 @@ class NativeRequest:
 
     async def abandon(self) -> None:
         """Stop the turn: nobody reads it any more. May be called again, and from any task."""
+        self._close()
         await self.turn.stop()
         await self.turn.read_to_the_end()
         await self.server.forget(self.turn.thread_id)
+
+    def _close(self) -> None:
+        if self.run is not None:
+            self.run.open_turns.discard(self.turn)
 
 
 class NativeMode:
@@ -188,6 +198,7 @@ class _Work:
         }
         self._thread: KeptThread | None = None
         self._thread_id: str | None = None
+        self._turn: OpenTurn | None = None
         if before:
             self._thread = server.threads.take(digest(history_items(before)), setting)
 
@@ -207,6 +218,10 @@ class _Work:
             raise
 
     async def _give_up(self) -> None:
+        if (
+            self._turn is not None
+        ):  # its start was cancelled, and perhaps again while it was being undone
+            await self._turn.stop()
         if self._thread is not None:
             await self._server.discard([self._thread])
         elif self._thread_id is not None:
@@ -253,9 +268,9 @@ class _Work:
             told = [*history_items(await with_images(self._before)), *told]
             thread_id = self._thread_id = await self._server.start_thread(options, **start)
         await self._server.inject(thread_id, self._renamed(told))
-        turn = OpenTurn(thread_id)
-        await turn.start(await self._server.connect(), {**params, "input": [*_input(new)]})
-        return turn
+        self._turn = OpenTurn(thread_id)
+        await self._turn.start(await self._server.connect(), {**params, "input": [*_input(new)]})
+        return self._turn
 
     def _renamed(self, items: Sequence[Item]) -> list[Item]:
         """Return *items* with the names that tools have for Codex."""

@@ -218,7 +218,7 @@ class NativeServers:
             try:
                 yield run
             except BaseException:
-                run.deferred = False
+                run.fail()
                 raise
             finally:
                 run.ended = True
@@ -227,8 +227,12 @@ class NativeServers:
 
     async def _end_run(self, run: RunTurns) -> None:
         server = self._servers.get(current_host())
-        if server is not None:
-            await server.discard(server.threads.remove(run.gives_up))
+        if server is None:
+            return
+        await server.discard(server.threads.remove(run.gives_up))
+        for turn in run.abandoned:
+            await turn.stop()
+            await server.forget(turn.thread_id)
 
     async def close(self) -> None:
         """End the server of the running event loop."""

@@ -30,11 +30,25 @@ class RunTurns:
         ended: whether the run is over, so that nothing more is to be kept for it.
         deferred: whether it has ended to be gone on with by another run, so that its turns go on waiting;
             ``None``: where that is not known, turns wait that have called a tool of that kind.
+        open_turns: those that a request reads, or ought to.
+        abandoned: those of them that were being read when the run has failed.
     """
 
     def __init__(self) -> None:
+        self.open_turns: set[OpenTurn] = set()
+        self.abandoned: list[OpenTurn] = []
         self.ended = False
         self.deferred: bool | None = None
+
+    def fail(self) -> None:
+        """Take note that the run has failed: nobody goes on with any of its turns.
+
+        The request that reads one is cancelled after this, or is left by PydanticAI without a word.
+        """
+        self.deferred = False
+        self.abandoned = [*self.open_turns]
+        for turn in self.abandoned:
+            turn.begin_to_stop()
 
     def gives_up(self, thread: KeptThread) -> bool:
         """Whether *thread* has a turn of this run that nobody will go on with, now that the run has ended."""
