@@ -172,13 +172,17 @@ async def test_a_run_that_fails_ends_the_turn_of_a_stream_that_nobody_closes(
     async with ModelServer([Message("Two", Gate(), " and two")]) as server:
         async with make_model(server) as model:
             stream = direct.model_request_stream(model, [Request.user_text_prompt("Go")])
-            with pytest.raises(LookupError):
+
+            async def fail() -> None:
                 async with model.run_turns():
-                    response = await stream.__aenter__()
+                    await stream.__aenter__()
+                    assert runs_turns(model)
                     raise LookupError
+
+            with pytest.raises(LookupError):
+                await fail()
             assert not runs_turns(model)
             await stream.__aexit__(None, None, None)
-            assert response.get().state == "incomplete"
 
 
 @asyncio_only

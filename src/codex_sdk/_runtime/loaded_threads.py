@@ -26,7 +26,7 @@ from .app_server_turn import RunningTurn
 from .exec_turn import same_thread
 from .tool_calls import check_tools_can_be_used
 
-__all__ = ["LoadedThreads", "explained"]
+__all__ = ["LoadedThreads", "ask_for_thread", "explained"]
 
 _TOO_LARGE = "input_too_large"
 
@@ -78,6 +78,25 @@ class _Use:
     def __init__(self) -> None:
         self.count = 0
         self.loading = anyio.Lock()
+
+
+async def ask_for_thread(
+    connection: AppServerConnection, method: str, params: Mapping[str, Any]
+) -> Any:
+    """Ask for a thread; for one that the server is just unloading, again when that is done.
+
+    Raises:
+        CodexError: the server refuses, or is gone.
+    """
+    give_up = anyio.current_time() + _CLOSING_BOUND
+    while True:
+        try:
+            return await connection.request(method, params)
+        except CodexAppServerError as error:
+            closing = any(sign in error.message for sign in _CLOSING)
+            if not closing or anyio.current_time() > give_up:
+                raise
+        await anyio.sleep(_CLOSING_PAUSE)
 
 
 class LoadedThreads:
@@ -271,7 +290,7 @@ class LoadedThreads:
         if wish.tools and method == "thread/start":
             params["dynamicTools"] = wish.tools.to_list()
         try:
-            told = await self._ask_for_thread(method, params)
+            told = await ask_for_thread(self.connection, method, params)
         except CodexAppServerError as error:
             raise explained(error) from error
         actual = self.connection.part_of(told, method, "thread", "id", of=str)
@@ -282,18 +301,6 @@ class LoadedThreads:
         self._name(actual, told["thread"].get("name"))
         self.connection.tools.register(actual, wish.tools)
         return actual
-
-    async def _ask_for_thread(self, method: str, params: Mapping[str, Any]) -> Any:
-        """Ask for a thread; for one that the server is just unloading, again when that is done."""
-        give_up = anyio.current_time() + _CLOSING_BOUND
-        while True:
-            try:
-                return await self.connection.request(method, params)
-            except CodexAppServerError as error:
-                closing = any(sign in error.message for sign in _CLOSING)
-                if not closing or anyio.current_time() > give_up:
-                    raise
-            await anyio.sleep(_CLOSING_PAUSE)
 
     async def _asked(self, thread_id: str | None, wish: _Wish) -> ThreadParams:
         read = await self.connection.request("config/read", {"cwd": wish.directory})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
@@ -14,6 +14,7 @@ from ..._core.toml import merge_config_overrides
 from ..._core.versions import PINNED
 from ..._host import Host, current_host
 from ..._runtime.app_server_connection import AppServerConnection
+from ..._runtime.loaded_threads import ask_for_thread
 from ...app_server import AppServerClient
 from ...exceptions import CodexError, CodexWarning
 from ...options import AppServerOptions, CodexOptions, ThreadOptions
@@ -61,7 +62,6 @@ class NativeServer:
         self._on_idle = on_idle
         self._client = AppServerClient(_app_server_options(codex))
         self._connection: AppServerConnection | None = None
-        self._connecting = anyio.Lock()
         self._janitor: anyio.CancelScope | None = None
 
     async def connect(self) -> AppServerConnection:
@@ -70,8 +70,7 @@ class NativeServer:
         Raises:
             CodexError: the CLI cannot be started.
         """
-        async with self._connecting:  # if who starts it is cancelled, the next one does
-            await self._client.start()
+        await self._client.start()
         connection = self._client._connection()
         if connection is not self._connection:  # of the old one, no thread is left
             self.threads.remove(lambda _: True)
@@ -89,19 +88,22 @@ class NativeServer:
         """
         connection = await self.connect()
         cwd = str(await anyio.Path.cwd())
-        config = await self._client.config_read(cwd=options.working_directory or cwd)
+        read = await connection.request(
+            "config/read", {"cwd": str(options.working_directory or cwd)}
+        )
+        config = cast("Any", connection.part_of(read, "config/read", "config", of=dict))
         asked = thread_params(
             self._codex,
             options,
             version=connection.version or PINNED,
             thread_id=thread_id,
             cwd=cwd,
-            config=config["config"],
+            config=config,
         )
-        told: Mapping[str, Any] = await connection.request(asked.method, {**asked.params, **params})
+        told = await ask_for_thread(connection, asked.method, {**asked.params, **params})
         for warning in (*asked.warnings, *check_echo(asked, told)):
             warnings.warn(warning, CodexWarning, stacklevel=2)
-        return str(told["thread"]["id"])
+        return connection.part_of(told, asked.method, "thread", "id", of=str)
 
     async def inject(self, thread_id: str, items: list[dict[str, Any]]) -> None:
         """Add items to a thread's history.
