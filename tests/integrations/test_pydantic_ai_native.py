@@ -57,6 +57,7 @@ from codex_sdk.testing import (
     HttpReply,
     ModelRequest,
     ModelServer,
+    OutputItem,
     Reasoning,
     Reply,
     RunCommand,
@@ -394,6 +395,44 @@ async def test_what_codex_does_by_itself_is_in_the_response(make_model: MakeMode
     assert "echo hello" in call.args_as_dict()["command"]
     assert (result.content["aggregatedOutput"], result.content["exitCode"]) == ("hello\n", 0)
     assert thread_ids([response]) == thread_ids([again])  # a stored history finds its thread
+
+
+LOOK = FunctionCall("view_image", {"path": "dot.png"})
+
+
+@asyncio_only
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_of_several_messages_the_last_is_the_answer(
+    make_model: MakeModel, workspace: Path, streamed: bool
+) -> None:
+    (workspace / "dot.png").write_bytes(PNG)
+    script = [Reply('{"name": "?"}', LOOK), '{"name": "Dot"}', '{"name": "Still"}']
+
+    class Picture(BaseModel):
+        name: str
+
+    async with ModelServer(script) as server, make_model(server) as model:
+        agent = Agent(model, output_type=Picture)
+        if streamed:
+            async with agent.run_stream("What is it?") as result:
+                output, history = await result.get_output(), result.all_messages()
+        else:
+            run = await agent.run("What is it?")
+            output, history = run.output, run.all_messages()
+        again = await agent.run("Sure?", message_history=history)
+    assert (output.name, again.output.name) == ("Dot", "Still")
+    assert len(set(thread_ids(again.all_messages()))) == 1
+    parts = history[1].parts
+    assert [type(part) for part in parts] == [ThinkingPart, TextPart]
+
+
+async def test_thoughts_need_not_be_streamed(make_model: MakeModel) -> None:
+    summary = [{"type": "summary_text", "text": text} for text in ("Hm.", "Ah.")]
+    thought = OutputItem({"type": "reasoning", "id": "rs_1", "summary": summary})
+    async with ModelServer([Reply(thought, "Done.")]) as server, make_model(server) as model:
+        response = await direct.model_request(model, [Request.user_text_prompt("Go")])
+    thoughts = [part.content for part in response.parts if isinstance(part, ThinkingPart)]
+    assert thoughts == ["Hm.", "Ah."]
 
 
 @asyncio_only

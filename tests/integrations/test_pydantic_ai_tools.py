@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_ai import Agent, ModelRetry, RunContext, Tool
+from pydantic_ai.exceptions import UserError
 from pydantic_ai.tools import ToolDefinition
 
 from codex_sdk.integrations._pydantic_ai.tool_names import codex_names
@@ -134,3 +135,25 @@ async def test_a_tool_that_fails_ends_the_turn(make_model: MakeModel) -> None:
         with pytest.raises(LookupError, match="no such thing"):
             await Agent(model, tools=[fail]).run("Go")
         assert suspended(model) == 0
+
+
+@asyncio_only
+@pytest.mark.parametrize("tool_mode", ["native", "envelope"])
+async def test_what_cannot_be_encoded_is_refused_before_codex_is_told(
+    make_model: MakeModel, tool_mode: str
+) -> None:
+    """Codex would only learn that the call has failed."""
+
+    def names() -> list[str]:
+        return ["a", "\udcff"]
+
+    call = '{"tool_calls": [{"id": "1", "name": "names", "arguments": "{}"}], "final": ""}'
+    first = call if tool_mode == "envelope" else FunctionCall("names")
+    async with ModelServer([first, "Done."]) as server:
+        async with make_model(server, tool_mode=tool_mode) as model:
+            with pytest.raises(UserError, match="lone surrogate"):
+                await Agent(model, tools=[names]).run("Go")
+            with pytest.raises(UserError, match="lone surrogate at position 3"):
+                await Agent(model).run("Go \udcff")
+            assert len(server.requests) == 1
+            assert suspended(model) == 0

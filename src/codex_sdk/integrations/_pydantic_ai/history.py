@@ -55,7 +55,7 @@ def _items(part: ModelRequestPart | ModelResponsePart) -> Iterator[Item]:
                 "type": "function_call",
                 "call_id": part.tool_call_id,
                 "name": part.tool_name,
-                "arguments": part.args_as_json_str(),
+                "arguments": _encodable(part.args_as_json_str()),
             }
         case SpeechPart() | FilePart():
             raise UserError(f"Codex cannot be shown {type(part).__name__}")
@@ -90,6 +90,8 @@ def _legacy_retry(part: Any) -> Iterator[Item]:
 
 
 def _output(call_id: str, output: str | list[Item]) -> Item:
+    if isinstance(output, str):
+        output = _encodable(output)
     return {"type": "function_call_output", "call_id": call_id, "output": output}
 
 
@@ -98,7 +100,18 @@ def _message(role: str, content: list[Item]) -> Item:
 
 
 def _text(kind: str, text: str) -> Item:
-    return {"type": kind, "text": text}
+    return {"type": kind, "text": _encodable(text)}
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"Codex cannot be shown the lone surrogate at position {error.start} of {text!r:.100}; "
+            "decode its source with errors='replace'"
+        ) from error
+    return text
 
 
 def content_parts(content: str | Sequence[UserContent]) -> list[Item]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,7 +18,7 @@ from ...telemetry import RunningSpan
 from .errors import model_error
 from .native import NativeRequest
 from .spans import describe_finish, describe_thread
-from .work import native_parts
+from .work import native_parts, with_one_answer
 
 __all__ = ["CodexStreamedResponse"]
 
@@ -44,6 +44,10 @@ def _answers(notification: Notification) -> bool:
     if method == "item/started":
         return bool(notification.params["item"]["type"] == "dynamicToolCall")
     return method == "item/completed" or method.endswith("elta")
+
+
+def _part_of_thought(item_id: str, number: int) -> str:
+    return f"{item_id}/{number}"
 
 
 class _Events(AsyncIterator[ModelResponseStreamEvent]):
@@ -73,7 +77,7 @@ class CodexStreamedResponse(StreamedResponse):
     _timestamp: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _over: bool = False
     _settled: bool = False
-    _texts: set[str] = field(default_factory=set[str])
+    _told: set[str] = field(default_factory=set[str])
     _comments: set[str] = field(default_factory=set[str])
 
     def __post_init__(self) -> None:
@@ -121,7 +125,7 @@ class CodexStreamedResponse(StreamedResponse):
     async def _settle(self) -> None:
         turn = self._request.turn
         self.finish_reason = "tool_call" if turn.pending else "stop"
-        await self._request.finish(ModelResponse(self._parts_manager.get_parts()))
+        await self._request.finish(self.get())
         self._settled = True
         self._usage = turn.take_usage()
         describe_finish(self._span, self.finish_reason)
@@ -137,7 +141,7 @@ class CodexStreamedResponse(StreamedResponse):
             case "item/agentMessage/delta":
                 yield from self._text(params["itemId"], params["delta"])
             case "item/reasoning/summaryTextDelta":
-                part_id = f"{params['itemId']}/{params.get('summaryIndex', 0)}"
+                part_id = _part_of_thought(params["itemId"], params.get("summaryIndex", 0))
                 yield from self._thought(part_id, params["itemId"], params["delta"])
             case "item/started":
                 yield from self._started(params["item"])
@@ -150,7 +154,7 @@ class CodexStreamedResponse(StreamedResponse):
                 return
 
     def _text(self, item_id: str, delta: str) -> Iterator[ModelResponseStreamEvent]:
-        self._texts.add(item_id)
+        self._told.add(item_id)
         if item_id in self._comments:
             yield from self._thought(item_id, item_id, delta)
         else:
@@ -159,6 +163,7 @@ class CodexStreamedResponse(StreamedResponse):
     def _thought(
         self, part_id: str, item_id: str, delta: str
     ) -> Iterator[ModelResponseStreamEvent]:
+        self._told.add(part_id)
         yield from self._parts_manager.handle_thinking_delta(
             vendor_part_id=part_id, content=delta, id=item_id, provider_name=self._provider_name
         )
@@ -177,8 +182,10 @@ class CodexStreamedResponse(StreamedResponse):
 
     def _completed(self, item: Mapping[str, Any]) -> Iterator[ModelResponseStreamEvent]:
         kind = item["type"]
-        if kind == "agentMessage" and item["id"] not in self._texts and item["text"]:
+        if kind == "agentMessage" and item["id"] not in self._told and item["text"]:
             yield from self._text(item["id"], item["text"])
+        elif kind == "reasoning":
+            yield from self._reasoned(item["id"], item.get("summary") or ())
         elif kind in _WORK:
             asked = {name: item.get(name) for name in _WORK[kind]}
             result = {name: item.get(name) for name in _RESULT[kind]}
@@ -187,6 +194,18 @@ class CodexStreamedResponse(StreamedResponse):
                 yield self._parts_manager.handle_part(
                     vendor_part_id=f"{item['id']}/{part.part_kind}", part=part
                 )
+
+    def _reasoned(self, item_id: str, summary: Sequence[str]) -> Iterator[ModelResponseStreamEvent]:
+        """Yield the events of thoughts that did not come in deltas: not every provider streams them."""
+        for number, text in enumerate(summary):
+            part_id = _part_of_thought(item_id, number)
+            if part_id not in self._told:
+                yield from self._thought(part_id, item_id, text)
+
+    def get(self) -> ModelResponse:
+        """Return the response so far: the last of several messages is the answer, others are thoughts."""
+        response = super().get()
+        return replace(response, parts=with_one_answer(response.parts))
 
     async def open(self) -> None:
         """Wait until the turn has begun to answer, so that one which fails fails here.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic_ai.messages import (
     ModelResponsePart,
     NativeToolCallPart,
     NativeToolReturnPart,
+    TextPart,
     ThinkingPart,
 )
 
@@ -22,7 +23,7 @@ from ...items import (
     WebSearchItem,
 )
 
-__all__ = ["native_parts", "work_parts"]
+__all__ = ["native_parts", "with_one_answer", "work_parts"]
 
 _CALL_FIELDS: Mapping[type, tuple[str, ...]] = {
     CommandExecutionItem: ("command",),
@@ -63,3 +64,13 @@ def native_parts(
     """Yield the two parts of a tool that Codex ran by itself."""
     yield NativeToolCallPart(name, arguments, call_id, provider_name=provider_name)
     yield NativeToolReturnPart(name, result, call_id, provider_name=provider_name)
+
+
+def with_one_answer(parts: Sequence[ModelResponsePart]) -> list[ModelResponsePart]:
+    """Return *parts* with thoughts for all texts but the last, as in :func:`work_parts`."""
+    texts = [place for place, part in enumerate(parts) if isinstance(part, TextPart)]
+    earlier = {*texts[:-1]}
+    return [
+        ThinkingPart(part.content) if isinstance(part, TextPart) and place in earlier else part
+        for place, part in enumerate(parts)
+    ]
