@@ -47,6 +47,16 @@ async def test_calls_that_are_made_together_are_all_answered(make_model: MakeMod
 
 
 @asyncio_only
+async def test_a_call_may_have_the_id_of_an_earlier_one(make_model: MakeModel) -> None:
+    calls = [FunctionCall("add", {"a": n, "b": n}, call_id="call_0") for n in (1, 2, 3)]
+    async with ModelServer([*calls, "Done."]) as server, make_model(server) as model:
+        result = await Agent(model, tools=[add]).run("Go")
+    assert [part.content for part in tool_returns(result.all_messages())] == [2, 4, 6]
+    told = [request.function_outputs()[-1].text for request in server.requests[1:]]
+    assert told == ["2", "4", "6"]
+
+
+@asyncio_only
 async def test_a_tool_may_ask_for_another_try(make_model: MakeModel) -> None:
     def half(number: int) -> int:
         if number % 2:

@@ -83,8 +83,10 @@ class OpenTurn:
         """Answer a request of the server's: a call when its result is there, all others safely."""
         if request.method != _TOOL_CALL:
             return safe_answer(request, now=int(time.time()))
-        call = self._call(request.params["callId"])
+        call_id = request.params["callId"]
+        call = self._call(call_id)
         await call.answered.wait()
+        self._calls.pop(call_id, None)  # the next call may have the same id: not every model counts on
         return call.result
 
     def _call(self, call_id: str) -> _Call:
