@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -12,16 +13,21 @@ import attrs
 
 from ..._host import Host, current_host
 from ..._runtime.app_server_connection import AppServerConnection
-from ...exceptions import CodexError
+from ...exceptions import CodexAppServerError, CodexError, CodexWarning
 from ...options import CodexOptions, ThreadOptions
 from .job import Job
-from .native_server import NativeServers
+from .native_server import NativeServer, NativeServers
 from .native_threads import KeptThread, RunTurns
 
 __all__ = ["Place", "Workshop"]
 
 _CLOSE_BOUND = 30.0
 """Seconds that ending the server may hold up who leaves. Measured: some tenths."""
+
+_KEPT_LOADED = 32
+"""Threads that a server keeps loaded, some megabytes each. To load one again takes hundredths of a second."""
+
+_NOT_STORED = "no rollout found for thread id"
 
 
 @attrs.define(eq=False)
@@ -176,12 +182,43 @@ class Workshop:
         server = self._servers.here()
         connection = await server.connect()
         if place.thread_id is None or place.loaded_by is not connection:
-            given = {"dynamicTools": tools} if tools and place.thread_id is None else {}
-            place.thread_id = await server.start_thread(
-                self.options, thread_id=place.thread_id, **given
-            )
+            place.thread_id = await self._loaded(server, place.thread_id, tools)
             place.loaded_by = connection
+            await self._unload_others(server, place)
         return connection, place.thread_id
+
+    async def _loaded(
+        self, server: NativeServer, thread_id: str | None, tools: list[dict[str, Any]]
+    ) -> str:
+        """Load a thread, or start one: also where Codex has not stored it, since no turn was begun in it."""
+        if thread_id is not None:
+            try:
+                return await server.start_thread(self.options, thread_id=thread_id)
+            except CodexAppServerError as error:
+                if _NOT_STORED not in error.message:
+                    raise
+            warnings.warn(
+                f"Codex has not stored thread {thread_id}: the conversation goes on with a new one",
+                CodexWarning,
+                stacklevel=2,
+            )
+        given: dict[str, Any] = {"dynamicTools": tools} if tools else {}
+        return await server.start_thread(self.options, **given)
+
+    async def _unload_others(self, server: NativeServer, place: Place) -> None:
+        """Have the server forget the threads that were not used for longest, if it has loaded many."""
+        loaded = [each for each in self._places.values() if each.loaded_by is place.loaded_by]
+        suspended = {job.thread_id for job in self._jobs()}
+        for other in loaded[: -min(_KEPT_LOADED, self._limit)]:
+            if other is place or other.thread_id is None or other.thread_id in suspended:
+                continue
+            with suppress(anyio.WouldBlock):  # it is being used
+                other.lock().acquire_nowait()
+                try:
+                    other.loaded_by = None
+                    await server.forget(other.thread_id)
+                finally:
+                    other.lock().release()
 
     def _jobs(self) -> list[_SuspendedJob]:
         server = self._servers.running()
