@@ -43,12 +43,12 @@ class Decided:
     Attributes:
         approved: whether the call was approved, and with it what the job had waited for.
         thread_id: the thread that the job was on, if that is told.
-        approvals: what it had waited for, if that is told.
+        approvals: what it had waited for; ``None``: that is not told.
     """
 
     approved: bool
     thread_id: str | None = None
-    approvals: Sequence[dict[str, Any]] = ()
+    approvals: Sequence[dict[str, Any]] | None = None
 
     @classmethod
     def of(cls, ctx: RunContext[Any]) -> Decided:
@@ -65,9 +65,9 @@ class Decided:
         )
 
 
-def _mappings(values: Any) -> list[dict[str, Any]]:
+def _mappings(values: Any) -> list[dict[str, Any]] | None:
     if not isinstance(values, Sequence):
-        return []
+        return None
     given: Sequence[Any] = values  # pyright: ignore[reportUnknownVariableType]
     return [dict(cast("Mapping[str, Any]", each)) for each in given if isinstance(each, Mapping)]
 

@@ -94,12 +94,14 @@ class Handover:
         job = await self._resumed() if decided.approved else None
         if job is not None:
             if self.timeout is not None:
-                scope.deadline -= job.seconds
+                left = self.timeout - job.seconds
+                scope.deadline = min(scope.deadline, anyio.current_time() + left)
+            job.approve(decided.approvals)
             return await self._worked_on(job, call, None)
         self.place.thread_id = self.place.thread_id or decided.thread_id
         if not await self._makes_way():
             return Outcome(None, deferral(self.place.thread_id, ()))
-        call.approved.extend(decided.approvals)
+        call.approved.extend(decided.approvals or ())
         definitions = [] if tools is None else tools.tool_defs
         connection, thread_id = await self.workshop.thread(
             self.place, [dynamic_tool(tool, names[tool.name]) for tool in definitions]
@@ -132,9 +134,7 @@ class Handover:
         """Begin the job on *connection*, or go on with it, where that is ``None``."""
         suspended = False
         try:
-            if connection is None:
-                job.approve()
-            else:
+            if connection is not None:
                 await job.start(connection)
             if await job.work(call):
                 return Outcome(job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -163,11 +163,17 @@ class Job:
         with anyio.move_on_after(_STOP_BOUND, shield=True):
             await self.turn.stop()
 
-    def approve(self) -> None:
-        """Accept all of :attr:`approvals`."""
+    def approve(self, shown: Collection[Mapping[str, Any]] | None) -> None:
+        """Accept those of :attr:`approvals` that were *shown* to who has approved; ``None``: all.
+
+        Others go on waiting: an approval may come late, or twice, when the job waits for something else.
+        """
         waiting, self._waiting = self._waiting, []
         for question in waiting:
-            question.give(answer_of(question.request, "accept"))
+            if shown is None or question.approval in shown:
+                question.give(answer_of(question.request, "accept"))
+            else:
+                self._waiting.append(question)
 
     async def work(self, call: JobCall) -> bool:
         """Work on the job up to its end; false: it waits for :attr:`approvals`, which *call* defers.
@@ -286,8 +292,16 @@ class Job:
                 await ctx.emit(CodexItemEvent(item=summary, thread_id=self.thread_id))
 
 
-_SHOWN = ("command", "cwd", "reason", "changes", "grantRoot")
-"""What somebody who is asked for an approval has to see."""
+_SHOWN = (
+    "command",
+    "cwd",
+    "reason",
+    "additionalPermissions",
+    "networkApprovalContext",
+    "changes",
+    "grantRoot",
+)
+"""What somebody who is asked for an approval has to see: all that is allowed by it."""
 
 
 def _shown(approval: Mapping[str, Any]) -> dict[str, Any]:
@@ -295,7 +309,11 @@ def _shown(approval: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _decision(question: _Question, call: JobCall) -> bool | None:
-    """Ask the handler of the agent for deferred tool calls; ``None``: nobody decides there."""
+    """Ask the handler of the agent for deferred tool calls; ``None``: nobody decides there.
+
+    Raises:
+        UserError: something else was approved, which Codex cannot be told to do.
+    """
     capability = call.ctx.root_capability
     if capability is None:
         return None
@@ -305,7 +323,14 @@ async def _decision(question: _Question, call: JobCall) -> bool | None:
     requests = DeferredToolRequests(approvals=[asked], metadata=metadata)
     results = await capability.handle_deferred_tool_calls(call.ctx, requests=requests)
     result = None if results is None else results.to_tool_call_results().get(item_id)
-    return None if result is None else isinstance(result, ToolApproved)
+    if not isinstance(result, ToolApproved):
+        return None if result is None else False
+    if result.override_args not in (None, asked.args):
+        raise UserError(
+            f"{asked.tool_name!r} is what Codex asks for: it can be approved or denied, "
+            "but not with other arguments"
+        )
+    return True
 
 
 async def _call(call: JobCall, tools: ToolManager[Any], request: Request) -> dict[str, Any]:
