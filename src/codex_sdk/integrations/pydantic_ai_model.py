@@ -292,12 +292,14 @@ class CodexModel(Model):
 
     async def _uses_envelope(self) -> bool:
         """Return whether the envelope mode is in use, which the CLI's version decides if the user has not."""
-        if self._tool_mode == "envelope":
+        if self._is_enveloping():
             return True
+        server = self._servers.here()
         try:
-            server = self._servers.here()
             await server.connect()
         except CodexError as error:
+            if self._is_enveloping():  # another request has found that out, and closed the server
+                return True
             raise model_error(self.model_name, error) from error
         if not server.legacy:
             return False
@@ -306,6 +308,9 @@ class CodexModel(Model):
         self._tool_mode = "envelope"
         await self.close()
         return True
+
+    def _is_enveloping(self) -> bool:
+        return self._tool_mode == "envelope"
 
     def _start_span(self) -> RunningSpan:
         return start_span(

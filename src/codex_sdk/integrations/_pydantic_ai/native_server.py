@@ -62,15 +62,22 @@ class NativeServer:
         self._on_idle = on_idle
         self._client = AppServerClient(_app_server_options(codex))
         self._connection: AppServerConnection | None = None
+        self._closed = False
         self._janitor: anyio.CancelScope | None = None
 
     async def connect(self) -> AppServerConnection:
         """Return the connection, which is made if there is none.
 
         Raises:
-            CodexError: the CLI cannot be started.
+            CodexError: the CLI cannot be started, or :meth:`close` was called.
         """
-        await self._client.start()
+        if not self._closed:
+            await self._client.start()
+        if (
+            self._closed
+        ):  # perhaps meanwhile: then this connection is a new one, which nobody else would end
+            await self._client.close()
+            raise CodexError("the app-server was closed")
         connection = self._client._connection()
         if connection is not self._connection:  # of the old one, no thread is left
             self.threads.remove(lambda _: True)
@@ -165,7 +172,8 @@ class NativeServer:
             pass  # it has ended, and the thread with it
 
     async def close(self) -> None:
-        """Stop all turns, and end the server."""
+        """Stop all turns, and end the server, for good."""
+        self._closed = True
         if self._janitor is not None:
             self._janitor.cancel("the model was closed")
         turns = [thread.turn for thread in self.threads.remove(lambda _: True)]
@@ -198,8 +206,9 @@ class NativeServers:
     def here(self) -> NativeServer:
         """Return the server of the running event loop."""
         host = current_host()
-        for other in [other for other in self._servers if other.closed]:
-            del self._servers[other]
+        for other in list(self._servers):  # a copy: other threads have their own event loops
+            if other.closed:
+                self._servers.pop(other, None)
         if host not in self._servers:
             self._servers[host] = NativeServer(
                 self._codex, keep=self._keep, wait=self._wait, on_idle=self._on_idle

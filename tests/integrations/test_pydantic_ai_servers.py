@@ -1,0 +1,91 @@
+"""The app-servers of a model: one in each event loop, and none that nobody could close."""
+
+from __future__ import annotations
+
+import asyncio
+from threading import Thread
+from typing import Any
+
+import anyio
+import pytest
+
+from codex_sdk import CodexError
+from codex_sdk._host import Host
+from codex_sdk.integrations._pydantic_ai.native_server import NativeServer, NativeServers
+from codex_sdk.integrations.pydantic_ai_model import CodexModel
+from codex_sdk.options import CodexOptions
+from codex_sdk.testing import ModelServer
+
+from .conftest import MakeCodex, Survivors
+
+
+async def test_a_server_that_is_closed_is_not_started_again(
+    make_codex: MakeCodex, processes: Survivors
+) -> None:
+    """It would be one that nobody closes: the model has a new one for who asks after that."""
+    async with ModelServer() as server:
+        model = CodexModel(codex=make_codex(server))
+        closed = model._servers.here()
+        await closed.connect()
+        async with anyio.create_task_group() as group:
+            group.start_soon(model.close)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(CodexError, match="closed"):
+                await closed.connect()
+        assert processes() == []
+
+
+async def test_the_mode_may_be_found_out_by_several_requests(
+    make_codex: MakeCodex, monkeypatch: pytest.MonkeyPatch, processes: Survivors, legacy: bool
+) -> None:
+    """Where the CLI is too old for the native mode, the first of them closes the server."""
+    connect, found_out = NativeServer.connect, anyio.Event()
+    modes: list[bool] = []
+
+    async def connect_late(server: NativeServer) -> Any:
+        await found_out.wait()
+        return await connect(server)
+
+    async with ModelServer() as server:
+        model = CodexModel(codex=make_codex(server))
+
+        async def find_out() -> None:
+            modes.append(await model._uses_envelope())
+
+        async with anyio.create_task_group() as group:
+            with monkeypatch.context() as patch:
+                patch.setattr(NativeServer, "connect", connect_late)
+                group.start_soon(find_out)
+                await anyio.wait_all_tasks_blocked()
+            await find_out()
+            found_out.set()
+        assert modes == [legacy, legacy]
+        assert processes() == [] if legacy else processes()
+        await model.close()
+
+
+async def test_threads_may_ask_for_the_servers_of_their_event_loops_at_the_same_time() -> None:
+    servers = NativeServers(CodexOptions(), keep=1, wait=1)
+    found: list[NativeServer] = []
+
+    async def ask() -> None:
+        found.append(servers.here())
+
+    class Other(Host):
+        """An event loop; while it is asked about, a thread begins to use one of its own."""
+
+        thread: Thread | None = None
+
+        @property
+        def closed(self) -> bool:
+            if self.thread is None:
+                self.thread = Thread(target=asyncio.run, args=(ask(),))
+                self.thread.start()
+                self.thread.join()
+            return False
+
+        is_here = call_soon = spawn = None  # type: ignore[assignment]
+
+    servers._servers[Other()] = NativeServer(CodexOptions(), keep=1, wait=1)
+    await ask()
+    assert len({*found}) == 2
