@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable
-from contextlib import nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -215,6 +215,39 @@ async def test_a_run_may_end_for_a_decision_while_an_error_is_handled(
             state = stored(await agent.run("Go"))
         await go_on(agent, state)
     assert_handed_over(server)
+
+
+@asyncio_only
+async def test_a_run_may_begin_while_an_error_is_handled_and_end_later(
+    make_toolset: MakeToolset, workspace: Path
+) -> None:
+    async with ModelServer([RunCommand("touch made"), "Done."]) as server:
+        agent = deferring(make_toolset(server, options=ASKING))
+        async with AsyncExitStack() as stack:
+            try:
+                raise ValueError("something else")
+            except ValueError:
+                run = await stack.enter_async_context(agent.iter("Go"))
+            async for _ in run:
+                pass
+        await go_on(agent, stored(run.result))
+    assert_handed_over(server)
+
+
+@asyncio_only
+async def test_a_job_that_waited_keeps_to_the_time_limits_of_both(
+    make_toolset: MakeToolset, workspace: Path
+) -> None:
+    """Time that was spent in an earlier run does not count for the limit of this one."""
+    async with ModelServer([RunCommand("touch made"), "Done."]) as server:
+        toolset = make_toolset(server, options=ASKING, timeout_seconds=60)
+        agent = deferring(toolset)
+        history, requests = stored(await agent.run("Go"))
+        [kept] = toolset._workshop._jobs()
+        kept.job.seconds = 40
+        decided = requests.build_results(approve_all=True)
+        result = await agent.run(message_history=history, deferred_tool_results=decided, timeout=30)
+    assert tool_returns(result.all_messages())[0].content == "Done."
 
 
 @asyncio_only

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ from codex_sdk.testing import (
 
 from ..tracing import Tracing
 from .conftest import Survivors, asyncio_only
-from .models import tool_returns
+from .models import tool_returns, until
 from .toolsets import ASKING, MakeToolset, delegating
 
 
@@ -201,6 +203,91 @@ async def test_an_error_of_a_tool_of_the_program_ends_the_run(
         with pytest.raises(error, match="no such thing"):
             await agent.run("Go")
         assert processes() == []
+
+
+@asyncio_only
+async def test_of_errors_of_tools_at_the_same_time_the_first_ends_the_run(
+    make_toolset: MakeToolset, caplog: pytest.LogCaptureFixture
+) -> None:
+    tools: FunctionToolset[None] = FunctionToolset(id="of-the-program")
+    together = anyio.Event()
+    called: list[str] = []
+
+    @tools.tool_plain
+    async def look_up(name: str) -> str:
+        called.append(name)
+        if len(called) == 2:
+            together.set()
+        with anyio.move_on_after(0.3):  # older CLIs call one tool at a time
+            await together.wait()
+        raise LookupError(name)
+
+    script = [Reply(FunctionCall("look_up", {"name": "a"}), FunctionCall("look_up", {"name": "b"}))]
+    async with ModelServer(script) as server:
+        agent = Agent(delegating("Go"), toolsets=[make_toolset(server, tools=tools)])
+        with pytest.raises(LookupError, match=r"^a$"):
+            await agent.run("Go")
+    told = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert told == called[1:]
+
+
+@asyncio_only
+async def test_a_job_does_not_wait_for_the_job_that_it_is_part_of(
+    make_toolset: MakeToolset,
+) -> None:
+    tools: FunctionToolset[None] = FunctionToolset(id="of-the-program")
+    async with ModelServer([FunctionCall("ask"), "Done.", "Later."]) as server:
+        agent = Agent(delegating("Go"), toolsets=[make_toolset(server, tools=tools)])
+        inner: list[Any] = []
+        is_done = asyncio.Event()
+
+        @tools.tool
+        async def ask(ctx: RunContext[None]) -> str:
+            run = partial(agent.run, "Go", conversation_id=ctx.conversation_id)
+            inner.append(await run())
+            inner.append(asyncio.ensure_future(after(run)))
+            return "Asked."
+
+        async def after(run: Callable[[], Awaitable[Any]]) -> Any:
+            await is_done.wait()
+            return await run()
+
+        with anyio.fail_after(20):
+            result = await agent.run("Go")
+            is_done.set()
+            later = await inner[1]
+    [part] = tool_returns(inner[0].all_messages())
+    assert part.outcome == "failed"
+    assert "part of" in str(part.content)
+    assert tool_returns(result.all_messages())[0].content == "Done."
+    assert tool_returns(later.all_messages())[0].content == "Later."
+
+
+@asyncio_only
+async def test_the_tools_for_codex_are_left_though_who_leaves_is_cancelled(
+    make_toolset: MakeToolset, processes: Survivors
+) -> None:
+    left: list[bool] = []
+
+    class Tools(FunctionToolset[None]):
+        async def __aexit__(self, *args: object) -> None:
+            left.append(True)
+
+    leaving = asyncio.Event()
+    async with ModelServer([]) as server:
+        toolset = make_toolset(server, tools=Tools(id="of-the-program"))
+
+        async def use() -> None:
+            async with toolset:
+                await toolset._workshop._servers.here().connect()
+                leaving.set()
+
+        task = asyncio.ensure_future(use())
+        await leaving.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert left == [True]
+        await until(lambda: processes() == [])
 
 
 @asyncio_only

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -21,6 +24,9 @@ from .tool_names import codex_names
 from .workshop import Place, Workshop
 
 __all__ = ["Handover", "Outcome"]
+
+_calls: ContextVar[tuple[object, ...]] = ContextVar("codex_sdk_pydantic_ai_calls", default=())
+"""The calls that the running code is part of, since tools are called for Codex in them."""
 
 
 @attrs.frozen
@@ -73,16 +79,36 @@ class Handover:
         However else this is left, the turn has ended then.
 
         Raises:
-            ToolFailed: Codex has failed, or takes too long.
+            ToolFailed: Codex has failed, takes too long, or works on a job that this call is part of.
         """
+        if self.place.call in _calls.get():
+            raise ToolFailed(
+                "Codex works in this conversation on a job that this call is part of: "
+                "it can hand over another one in a conversation of its own"
+            )
         async with self.place.lock():
-            budget = _shorter(self.timeout, self.ctx.remaining_time())
-            try:
-                with anyio.move_on_after(budget) as scope:  # a TimeoutError may be a tool's
-                    return await self._work(scope)
-            except CodexError as error:
-                raise ToolFailed(f"Codex failed: {error}") from error
-            raise ToolFailed(f"Codex was stopped after {budget or 0.0:g} seconds")
+            with self._being_made():
+                return await self._outcome()
+
+    @contextmanager
+    def _being_made(self) -> Generator[None, None, None]:
+        """Let calls that are part of this one know that."""
+        self.place.call = object()
+        token = _calls.set((*_calls.get(), self.place.call))
+        try:
+            yield
+        finally:
+            _calls.reset(token)
+            self.place.call = None
+
+    async def _outcome(self) -> Outcome:
+        budget = _shorter(self.timeout, self.ctx.remaining_time())
+        try:
+            with anyio.move_on_after(budget) as scope:  # a TimeoutError may be a tool's
+                return await self._work(scope)
+        except CodexError as error:
+            raise ToolFailed(f"Codex failed: {error}") from error
+        raise ToolFailed(f"Codex was stopped after {budget or 0.0:g} seconds")
 
     async def _work(self, scope: anyio.CancelScope) -> Outcome:
         tools = None

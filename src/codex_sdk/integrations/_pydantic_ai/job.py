@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Collection, Mapping
@@ -44,6 +45,8 @@ from .native import result_part
 from .native_turn import OpenTurn, request_usage
 
 __all__ = ["Job", "JobCall"]
+
+_log = logging.getLogger("codex_sdk")
 
 _TOOL_CALL = "item/tool/call"
 _APPROVALS: Mapping[str, str] = {
@@ -135,6 +138,7 @@ class Job:
         self._changed = anyio.Event()
         self._waiting: list[_Question] = []
         self._being_answered = 0
+        self._has_failed = False
         self._suspended = False
         self._receiving = anyio.CancelScope()
 
@@ -253,6 +257,13 @@ class Job:
                 await self._decide(question, call)
             else:
                 question.give(safe_answer(request, now=int(time.time())))
+        except Exception:
+            if not self._has_failed:
+                self._has_failed = True
+                raise
+            _log.warning(
+                "when a job had failed already, a tool for Codex failed too", exc_info=True
+            )
         finally:
             self._being_answered -= 1
             self._changed.set()

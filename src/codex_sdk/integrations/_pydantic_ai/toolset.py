@@ -147,7 +147,7 @@ class CodexToolset(FunctionToolset[Any]):
 
     def __aexit__(self, *details: Any) -> Any:
         # PydanticAI passes no error on.
-        return self._left(details, failed=sys.exc_info()[1] is not self._error)
+        return self._left(details, failed=sys.exc_info()[1] not in (None, self._error))
 
     async def _left(self, details: tuple[Any, ...], *, failed: bool) -> bool | None:
         """Leave the workshop, and then the tools: not inside a scope, which they may have entered before."""
@@ -157,7 +157,13 @@ class CodexToolset(FunctionToolset[Any]):
             if failed:
                 await self._workshop.give_up_run(self._run)
         finally:
-            await self._workshop.leave(owner=self._is_owner)  # noqa: ASYNC102 - it shields itself
+            try:
+                await self._workshop.leave(owner=self._is_owner)  # noqa: ASYNC102 - it shields itself
+            finally:
+                suppresses = await self._tools_left(details)  # noqa: ASYNC102 - as in an `async with`
+        return suppresses
+
+    async def _tools_left(self, details: tuple[Any, ...]) -> bool | None:
         return None if self._tools is None else await self._tools.__aexit__(*details)
 
     async def close(self) -> None:

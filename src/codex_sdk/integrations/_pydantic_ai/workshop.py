@@ -40,6 +40,7 @@ class Place:
         loaded_by: the connection on which it is in use.
         host: the event loop that *turns* belongs to.
         turns: held by the job that is worked on: a thread does one at a time.
+        call: the call of the tool that holds it.
     """
 
     conversation: str
@@ -47,6 +48,7 @@ class Place:
     loaded_by: AppServerConnection | None = None
     host: Host | None = None
     turns: anyio.Lock = attrs.field(factory=anyio.Lock)
+    call: object | None = None
 
     def lock(self) -> anyio.Lock:
         """Return the lock of the running event loop."""
