@@ -17,34 +17,38 @@ __all__ = ["RunningSpan", "in_current_trace", "span", "start_span", "trace_conte
 
 
 class RunningSpan:
-    """A span that is open, or nothing where there is no tracing."""
+    """A span that is open, or nothing where there is no tracing. Once it has ended, nothing is told to it."""
 
     def __init__(self, span: Span | None) -> None:
         self._span = span
         self._ended = False
 
+    @property
+    def _open(self) -> Span | None:
+        return None if self._ended else self._span
+
     def set(self, name: str, value: Any) -> None:
         """Set an attribute; ``None`` is left out."""
-        if self._span is not None and value is not None:
-            self._span.set_attribute(name, value)
+        if self._open is not None and value is not None:
+            self._open.set_attribute(name, value)
 
     def fail(self, description: str) -> None:
         """Mark the span as failed."""
-        if self._span is not None:
+        if self._open is not None:
             from opentelemetry.trace import StatusCode
 
-            self._span.set_status(StatusCode.ERROR, description)
+            self._open.set_status(StatusCode.ERROR, description)
 
     def record(self, error: Exception) -> None:
         """Record *error* as what the span failed with."""
-        if self._span is not None:
-            self._span.record_exception(error)
+        if self._open is not None:
+            self._open.record_exception(error)
             self.fail(f"{type(error).__name__}: {error}")
 
     def link(self, other: RunningSpan) -> None:
         """Tell that the span goes on with what *other* has begun."""
-        if self._span is not None and other._span is not None:
-            self._span.add_link(other._span.get_span_context())
+        if self._open is not None and other._span is not None:
+            self._open.add_link(other._span.get_span_context())
 
     @contextmanager
     def current(self) -> Generator[None, None, None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -110,6 +111,24 @@ async def test_a_stream_that_is_left_has_a_span_without_an_error(
                     async for _ in result.stream_text(debounce_by=None):
                         raise LookupError
     assert tracing.the(NAME).status.status_code is StatusCode.UNSET
+
+
+@asyncio_only
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_run_that_is_cancelled_has_a_span_without_an_error(
+    make_model: MakeModel, tracing: Tracing, begun: bool
+) -> None:
+    gate = Gate()
+    message = Message("Two", gate) if begun else gate
+    async with ModelServer([message]) as server, make_model(server) as model:
+        running = asyncio.ensure_future(Agent(model).run("Go"))
+        await gate.reached()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    span = tracing.the(NAME)
+    assert span.status.status_code is StatusCode.UNSET
+    assert not span.events
 
 
 @asyncio_only

@@ -49,6 +49,8 @@ class RunTurns:
         self.abandoned = [*self.open_turns]
         for turn in self.abandoned:
             turn.begin_to_stop()
+            if turn.span is not None:  # the request has not failed because its turn is stopped now
+                turn.span.end()
 
     def gives_up(self, thread: KeptThread) -> bool:
         """Whether *thread* has a turn of this run that nobody will go on with, now that the run has ended."""
