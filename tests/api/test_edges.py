@@ -350,9 +350,10 @@ def test_a_loop_that_is_closed_under_a_turn_neither_keeps_it_alive_nor_the_threa
         """
     )
     program = f"""
-    import asyncio
+    import asyncio, faulthandler
     from codex_sdk import Codex, CodexOptions
 
+    faulthandler.dump_traceback_later(40, exit=True)  # says where, if this should ever hang
     thread = Codex(CodexOptions(codex_path_override={cli!r})).start_thread()
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda *_: None)
