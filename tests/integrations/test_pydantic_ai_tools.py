@@ -165,5 +165,7 @@ async def test_what_cannot_be_encoded_is_refused_before_codex_is_told(
                 await Agent(model, tools=[names]).run("Go")
             with pytest.raises(UserError, match="lone surrogate at position 3"):
                 await Agent(model).run("Go \udcff")
+            with pytest.raises(UserError, match="lone surrogate at position 0"):
+                await Agent(model, instructions="\udcff").run("Go")
             assert len(server.requests) == 1
             assert suspended(model) == 0

@@ -41,7 +41,7 @@ def history_items(messages: Sequence[ModelMessage]) -> list[Item]:
     makes for itself.
 
     Raises:
-        UserError: a message holds what Codex cannot be shown.
+        UserError: a message holds what Codex cannot be shown, or a text that cannot be encoded.
     """
     return [item for message in messages for part in message.parts for item in _items(part)]
 
@@ -147,10 +147,14 @@ def tool_output(part: ToolReturnPart | NativeToolReturnPart) -> str | list[Item]
 
 
 def instructions_text(messages: Sequence[ModelMessage], parts: Sequence[Any] | None) -> str:
-    """Return the instructions that hold for a request: *parts*, or those of the newest message."""
+    """Return the instructions that hold for a request: *parts*, or those of the newest message.
+
+    Raises:
+        UserError: they cannot be encoded.
+    """
     if parts is not None:
-        return "\n\n".join(part.content for part in parts if part.content)
+        return _encodable("\n\n".join(part.content for part in parts if part.content))
     for message in reversed(messages):
         if message.kind == "request":
-            return message.instructions or ""
+            return _encodable(message.instructions or "")
     return ""
