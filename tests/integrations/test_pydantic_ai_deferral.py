@@ -103,6 +103,15 @@ async def test_a_job_that_is_denied_is_stopped(
 
 
 @asyncio_only
+async def test_the_tokens_of_a_job_that_is_denied_count(make_toolset: MakeToolset) -> None:
+    async with ModelServer([Reply(RunCommand("touch made"), usage=Usage(1000, 0, 10))]) as server:
+        agent = deferring(make_toolset(server, options=ASKING))
+        state = stored(await agent.run("Go"))
+        result = await go_on(agent, state, **denying(state))
+    assert result.usage.input_tokens >= 1000
+
+
+@asyncio_only
 async def test_a_job_may_ask_again_and_again(make_toolset: MakeToolset, workspace: Path) -> None:
     script = [RunCommand("echo 1 >> made"), RunCommand("echo 2 >> made"), "Done."]
     async with ModelServer(script) as server:

@@ -321,12 +321,14 @@ async def test_a_job_that_fails_is_told_to_the_model(make_toolset: MakeToolset) 
 async def test_a_job_that_takes_too_long_is_stopped(
     make_toolset: MakeToolset, processes: Survivors
 ) -> None:
-    async with ModelServer([RunCommand("sleep 600", timeout=600), "Done."]) as server:
+    sleeping = Reply(RunCommand("sleep 600", timeout=600), usage=Usage(1000, 0, 10))
+    async with ModelServer([sleeping, "Done."]) as server:
         toolset = make_toolset(server, timeout_seconds=3.0)
         result = await Agent(delegating("Go"), toolsets=[toolset]).run("Go")
     [part] = tool_returns(result.all_messages())
     assert part.outcome == "failed"
     assert "stopped after 3 seconds" in str(part.content)
+    assert result.usage.input_tokens >= 1000
     assert processes() == []
 
 

@@ -139,6 +139,7 @@ class Handover:
         job = await self.workshop.resume(self.place, self.call_id)
         if job is not None and job.prompt != self.prompt:
             await job.stop()
+            await job.count_the_rest(self.ctx)
             return None
         return job
 
@@ -151,7 +152,8 @@ class Handover:
         together = open_calls(self.ctx.messages) - {self.call_id}
         if self.defers and not together.isdisjoint(suspended):
             return False
-        await self.workshop.give_up(self.place.conversation, suspended)
+        for job in await self.workshop.give_up(self.place.conversation, suspended):
+            await job.count_the_rest(self.ctx)
         return True
 
     async def _worked_on(
@@ -170,6 +172,7 @@ class Handover:
         finally:
             if not suspended:
                 await job.stop()  # noqa: ASYNC102 - it shields itself
+                await job.count_the_rest(self.ctx)  # noqa: ASYNC102 - so does this
 
 
 def _shorter(one: float | None, other: float | None) -> float | None:

@@ -36,7 +36,7 @@ from ..._core.server_requests import (
 from ..._io.task_groups import open_task_group
 from ..._runtime.app_server_connection import AppServerConnection
 from ...events import ItemCompletedEvent, ThreadEvent, TurnFailedEvent
-from ...exceptions import TurnFailedError
+from ...exceptions import CodexError, TurnFailedError
 from ...items import AgentMessageItem, ThreadItem
 from .._item_summaries import summarize_items
 from .history import content_parts
@@ -167,6 +167,12 @@ class Job:
         with anyio.move_on_after(_STOP_BOUND, shield=True):
             await self.turn.stop()
 
+    async def count_the_rest(self, ctx: RunContext[Any]) -> None:
+        """Add what a turn that was stopped has told of its tokens in the end to the run's."""
+        with anyio.move_on_after(_STOP_BOUND, shield=True), suppress(CodexError):
+            while True:
+                self._count(await self.turn.receive(), ctx)
+
     def approve(self, shown: Collection[Mapping[str, Any]] | None) -> None:
         """Accept those of :attr:`approvals` that were *shown* to who has approved; ``None``: all.
 
@@ -285,13 +291,16 @@ class Job:
         return {"kind": _APPROVALS[request.method], "item_id": item_id, **shown}
 
     async def _take(self, notification: Notification, call: JobCall) -> None:
+        self._count(notification, call.ctx)
+        for event in self._mapper.events([notification]):
+            await self._tell(event, call.ctx)
+
+    def _count(self, notification: Notification, ctx: RunContext[Any]) -> None:
         if notification.method == "thread/tokenUsage/updated":
             usage = request_usage(notification.params["tokenUsage"]["last"])
             self.usage += usage
             self.call_usage += usage
-            call.ctx.usage.incr(usage)
-        for event in self._mapper.events([notification]):
-            await self._tell(event, call.ctx)
+            ctx.usage.incr(usage)
 
     async def _tell(self, event: ThreadEvent, ctx: RunContext[Any]) -> None:
         if isinstance(event, TurnFailedEvent):

@@ -132,7 +132,9 @@ class CodexToolset(FunctionToolset[Any]):
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
         """Return the tool. A job whose call has a result now was denied, and is stopped."""
         if self._workshop.has_suspended:
-            await self._workshop.give_up(ctx.conversation_id or "", answered_calls(ctx.messages))
+            answered = answered_calls(ctx.messages)
+            for job in await self._workshop.give_up(ctx.conversation_id or "", answered):
+                await job.count_the_rest(ctx)
         return await super().get_tools(ctx)
 
     async def __aenter__(self) -> Self:

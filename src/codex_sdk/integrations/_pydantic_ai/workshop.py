@@ -269,10 +269,12 @@ class Workshop:
         """Return the calls whose jobs are suspended on a thread."""
         return [each.history for each in self._jobs() if each.thread_id == thread_id]
 
-    async def give_up(self, conversation: str, call_ids: Collection[str]) -> None:
-        """Stop the jobs that were suspended by calls which nobody will make again."""
+    async def give_up(self, conversation: str, call_ids: Collection[str]) -> list[Job]:
+        """Stop the jobs that were suspended by calls which nobody will make again, and return them."""
         jobs = [each for each in self._jobs() if each.setting == conversation]
-        await self._discard([each for each in jobs if each.history in call_ids])
+        jobs = [each for each in jobs if each.history in call_ids]
+        await self._discard(jobs)
+        return [each.job for each in jobs]
 
     async def give_up_run(self, run: RunTurns) -> None:
         """Stop the jobs that a run has suspended which will not be gone on with."""
