@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import pytest
@@ -251,17 +251,46 @@ class Census(BaseModel):
     inhabitants: dict[str, int]
 
 
+class Route(BaseModel):
+    legs: list[tuple[str, int]]
+
+
+class Note(BaseModel):
+    value: Any
+
+
 @asyncio_only
+@pytest.mark.parametrize(
+    ("output_type", "value", "place"),
+    [
+        (Census, {"inhabitants": {"Paris": 2}}, r"\$\.inhabitants"),
+        (Route, {"legs": [("Paris", 2)]}, r"\$\.legs\.items"),
+        (Note, {"value": [1, "a"]}, r"\$\.value"),
+    ],
+)
 async def test_what_strict_mode_cannot_express_is_asked_for_by_a_tool(
-    make_model: MakeModel,
+    make_model: MakeModel, output_type: type[BaseModel], value: dict[str, Any], place: str
 ) -> None:
-    census = {"inhabitants": {"Paris": 2}}
-    async with ModelServer([calls(("final_result", census))]) as server:
+    async with ModelServer([calls(("final_result", value))]) as server:
         model = make_model(server)
-        assert (await Agent(model, output_type=Census).run("Go")).output == Census(**census)
-        with pytest.raises(UserError, match=r"\$\.properties\.inhabitants"):
-            await Agent(model, output_type=NativeOutput(Census)).run("Go")
+        result = await Agent(model, output_type=output_type).run("Go")
+        assert result.output == output_type(**value)
+        with pytest.raises(UserError, match=place):
+            await Agent(model, output_type=NativeOutput(output_type)).run("Go")
     assert len(server.requests) == 1
+
+
+class Shape(BaseModel):
+    kind: Literal["dot", "line"]
+    ends: list[Shape] | None = None
+
+
+@asyncio_only
+async def test_what_strict_mode_can_express_is_not(make_model: MakeModel) -> None:
+    async with ModelServer([json.dumps({"kind": "dot", "ends": None})]) as server:
+        result = await Agent(make_model(server), output_type=Shape).run("Go")
+    assert result.output == Shape(kind="dot")
+    assert server.requests[0].output_schema is not None
 
 
 @asyncio_only

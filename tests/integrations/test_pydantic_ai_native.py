@@ -26,7 +26,7 @@ from pydantic_ai import (
     ToolOutput,
     direct,
 )
-from pydantic_ai.exceptions import ModelRateLimitError, UsageLimitExceeded
+from pydantic_ai.exceptions import ModelConnectionError, ModelRateLimitError, UsageLimitExceeded
 from pydantic_ai.messages import (
     ModelMessage,
     ModelMessagesTypeAdapter,
@@ -567,6 +567,23 @@ async def test_a_server_that_dies_is_replaced(make_model: MakeModel, mark: str) 
         second = await agent.run("Go on", message_history=first.all_messages())
     assert second.output == "Two."
     assert server.requests[1].assistant_texts() == ("One.",)
+
+
+async def test_a_server_that_dies_at_work_is_a_lost_connection(make_model: MakeModel) -> None:
+    import psutil
+
+    gate = Gate()
+    async with ModelServer([Message("Two", gate)]) as server, make_model(server) as model:
+
+        async def kill() -> None:
+            await gate.reached()
+            for process in psutil.Process().children():
+                process.kill()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(kill)
+            with pytest.raises(ModelConnectionError):
+                await direct.model_request(model, [Request.user_text_prompt("Go")])
 
 
 def test_a_model_can_be_used_in_one_event_loop_after_another(

@@ -21,7 +21,7 @@ from pydantic_ai.exceptions import (
     ModelUnavailableError,
 )
 
-from ...exceptions import CodexError, CodexTimeoutError, TurnFailedError
+from ...exceptions import AppServerClosedError, CodexError, TurnFailedError
 
 __all__ = ["model_error"]
 
@@ -53,7 +53,9 @@ _BY_STATUS: Mapping[int, _Category] = {
 def model_error(model_name: str, error: CodexError) -> ModelAPIError:
     """Return the error to raise instead of *error*, which becomes its cause."""
     message = str(error)
-    if isinstance(error, CodexTimeoutError):
+    if isinstance(error, AppServerClosedError):
+        return ModelConnectionError(model_name, message)
+    if isinstance(error, TimeoutError):
         return ModelTimeoutError(model_name, message)
     if not isinstance(error, TurnFailedError):
         return ModelAPIError(model_name, message)

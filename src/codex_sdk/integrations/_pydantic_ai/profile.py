@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -43,28 +43,37 @@ def in_strict_mode(parameters: ModelRequestParameters) -> ModelRequestParameters
     output = parameters.output_object
     if output is None or parameters.output_mode not in ("auto", "native"):
         return parameters
-    if (place := next(_open_objects(output.json_schema, "$"), None)) is None:
+    if (place := next(_inexpressible(output.json_schema, "$"), None)) is None:
         return replace(parameters, output_object=replace(output, strict=True))
     if parameters.output_mode == "native":
         raise UserError(
-            f"NativeOutput cannot express an object of any keys, as at {place} of the output's schema: "
-            "use ToolOutput or PromptedOutput"
+            f"NativeOutput cannot express what is at {place} of the output's schema, an object of any keys, "
+            "a tuple or a value of any type: use ToolOutput or PromptedOutput"
         )
     return parameters.with_default_output_mode("tool")
 
 
-def _open_objects(schema: Any, path: str) -> Iterator[str]:
-    """Yield where *schema* has objects whose keys it does not list."""
-    if isinstance(schema, dict) and _is_open(cast("dict[str, Any]", schema)):
+def _inexpressible(schema: Any, path: str) -> Iterator[str]:
+    """Yield where *schema* has what strict mode does not have: open objects, tuples, values of any type."""
+    if not isinstance(schema, dict):
+        return
+    known = cast("dict[str, Any]", schema)
+    if _is_open(known) or "prefixItems" in known or known.keys().isdisjoint(_TYPES):
         yield path
-    for key, part in _parts(schema):
-        yield from _open_objects(part, f"{path}.{key}")
+    for key, part in _subschemas(known):
+        yield from _inexpressible(part, f"{path}.{key}")
 
 
-def _parts(schema: Any) -> Iterable[tuple[object, Any]]:
-    if isinstance(schema, dict):
-        return cast("dict[str, Any]", schema).items()
-    return enumerate(cast("Iterable[Any]", schema)) if isinstance(schema, list) else ()
+_TYPES = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"})
+"""Each of these says what values there may be."""
+
+
+def _subschemas(schema: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key in ("properties", "$defs"):
+        yield from schema.get(key, {}).items()
+    for key in ("anyOf", "oneOf", "allOf"):
+        yield from ((f"{key}[{index}]", part) for index, part in enumerate(schema.get(key, ())))
+    yield "items", schema.get("items")
 
 
 def _is_open(schema: dict[str, Any]) -> bool:
