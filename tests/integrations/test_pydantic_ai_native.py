@@ -54,7 +54,9 @@ from codex_sdk.integrations._pydantic_ai import images
 from codex_sdk.integrations.pydantic_ai_model import CodexModel
 from codex_sdk.testing import (
     FunctionCall,
+    Gate,
     HttpReply,
+    Message,
     ModelRequest,
     ModelServer,
     OutputItem,
