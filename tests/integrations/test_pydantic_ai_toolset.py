@@ -380,6 +380,18 @@ async def test_the_tool_works_on_any_event_loop(make_toolset: MakeToolset) -> No
 
 
 @asyncio_only
+async def test_the_tokens_of_a_job_that_fails_are_in_its_span(
+    make_toolset: MakeToolset, tracing: Tracing
+) -> None:
+    used = Reply(RunCommand("echo hello"), usage=Usage(1000, 0, 10))
+    async with ModelServer([used, HttpReply(400, "no such model")]) as server:
+        await Agent(delegating("Go"), toolsets=[make_toolset(server)]).run("Go")
+    attributes = tracing.the("codex_sdk.pydantic_ai.handoff").attributes
+    assert attributes is not None
+    assert attributes["gen_ai.usage.input_tokens"] == 1000
+
+
+@asyncio_only
 async def test_a_job_is_a_span(make_toolset: MakeToolset, tracing: Tracing) -> None:
     async with ModelServer(["Done."]) as server:
         result = await Agent(delegating("Go"), toolsets=[make_toolset(server)]).run("Go")

@@ -56,6 +56,7 @@ class Handover:
         tools: the tools for Codex.
         timeout: seconds that the job may take.
         defers: whether approvals that nobody decides on are left to another run.
+        jobs: the job that is worked on, once there is one.
     """
 
     ctx: RunContext[Any]
@@ -67,6 +68,7 @@ class Handover:
     tools: AbstractToolset[Any] | None
     timeout: float | None
     defers: bool
+    jobs: list[Job] = attrs.field(factory=list[Job], init=False)
 
     @property
     def call_id(self) -> str:
@@ -160,6 +162,7 @@ class Handover:
         self, job: Job, call: JobCall, connection: AppServerConnection | None
     ) -> Outcome:
         """Begin the job on *connection*, or go on with it, where that is ``None``."""
+        self.jobs.append(job)
         suspended = False
         try:
             if connection is not None:

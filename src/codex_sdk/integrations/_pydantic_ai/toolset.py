@@ -197,10 +197,12 @@ class CodexToolset(FunctionToolset[Any]):
         )
         async with self._workshop.calling():
             with handoff_span(self._name, self._workshop.options) as running:
-                outcome = await handover.outcome()
-                describe_thread(running, {"thread_id": place.thread_id})
-                if outcome.job is not None:
-                    describe_usage(running, outcome.job.call_usage)
+                try:
+                    outcome = await handover.outcome()
+                finally:
+                    describe_thread(running, {"thread_id": place.thread_id})
+                    for job in handover.jobs:
+                        describe_usage(running, job.call_usage)
                 running.set("deferred", None if outcome.deferred is None else True)
         if outcome.job is None or outcome.deferred is not None:
             raise ApprovalRequired(metadata=outcome.deferred)
