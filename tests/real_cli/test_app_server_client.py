@@ -547,3 +547,20 @@ async def test_several_clients_share_a_server_that_runs_already(
             finally:
                 process.terminate()
     assert len(server.requests) == 2
+
+
+async def test_several_servers_can_be_started_on_a_new_home(
+    make_client: MakeClient, tmp_path: Path
+) -> None:
+    answers: list[dict[str, Any]] = []
+    async with ModelServer() as server:
+        clients = [make_client(server, env={"CODEX_HOME": str(tmp_path)}) for _ in range(4)]
+
+        async def use(client: AppServerClient) -> None:
+            async with client:
+                answers.append(await client.request("thread/list", {}))
+
+        async with anyio.create_task_group() as group:
+            for client in clients:
+                group.start_soon(use, client)
+    assert [answer["data"] for answer in answers] == [[]] * 4

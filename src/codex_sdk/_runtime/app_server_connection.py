@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,6 +89,14 @@ _PAUSES = (0.05, 2.0)
 
 _ASK_THE_MODEL = frozenset({"turn/start", "review/start"})
 """Requests whose work goes on in the trace of who asks: the server's spans, and its requests to the model."""
+
+_NEW_HOME = "failed to initialize sqlite state runtime"
+"""What a server ends with when several are started at once on a ``CODEX_HOME`` that has no state yet."""
+
+_NEW_HOME_BOUND = 10.0
+"""Seconds for one of them to make it. Measured: some tenths."""
+
+_NEW_HOME_PAUSE = 0.2
 
 _SUCCESSORS = {
     "thread/rollback": "thread_revert() of newer CLIs goes back to a turn",
@@ -314,7 +322,8 @@ async def app_server_connection(
 ) -> AsyncGenerator[AppServerConnection, None]:
     """Start or reach an app-server during the block, and shake hands.
 
-    Leaving the block ends all that waits for the server, and the server too, if it was started here.
+    Leaving the block ends all that waits for the server, and the server too, if it was started here. A server
+    that ends at once because others are just making its ``CODEX_HOME`` (0.163.0) is started again.
 
     Args:
         on_request: as for :func:`connected_peer`.
@@ -324,6 +333,27 @@ async def app_server_connection(
         CodexError: the options are refused, or the server cannot be started or reached, or refuses.
     """
     initialize_params(options, None)  # what it refuses is refused before anything is started
+    async with AsyncExitStack() as stack:
+        yield await _entered(stack, lambda: _connection(options, on_request, connect))
+
+
+async def _entered(
+    stack: AsyncExitStack, block: Callable[[], AbstractAsyncContextManager[AppServerConnection]]
+) -> AppServerConnection:
+    give_up = anyio.current_time() + _NEW_HOME_BOUND
+    while True:
+        try:
+            return await stack.enter_async_context(block())
+        except AppServerClosedError as error:
+            if _NEW_HOME not in error.stderr or anyio.current_time() > give_up:
+                raise
+        await anyio.sleep(_NEW_HOME_PAUSE)
+
+
+@asynccontextmanager
+async def _connection(
+    options: AppServerOptions, on_request: OnRequest, connect: Connect | None
+) -> AsyncGenerator[AppServerConnection, None]:
     tools = ToolRegistry()
 
     async def answer(request: Request, turn: TurnSubscription | None) -> Any:
