@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from pydantic_ai import Agent, DeferredToolRequests, RunContext
 from pydantic_ai.capabilities import HandleDeferredToolCalls
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.tools import DeferredToolResults, ToolApproved
 
-from codex_sdk import ThreadOptions
+from codex_sdk import CodexWarning, ThreadOptions
 from codex_sdk.integrations.pydantic_ai import CodexToolset
 from codex_sdk.testing import FunctionCall, ModelServer, RunCommand
 
 from ..real_cli.conftest import MakeCodex
 from .conftest import Survivors, asyncio_only
+from .models import tool_returns
 from .toolsets import ASKING, MakeToolset, approvals, deferring, delegating, go_on, stored
 
 
@@ -92,3 +96,41 @@ async def test_permissions_that_a_command_asks_for_are_shown(
     [approval], call = approvals(state), asked[0]
     assert approval["additionalPermissions"]["network"] == {"enabled": True}
     assert call.args["additionalPermissions"] == approval["additionalPermissions"]
+
+
+@asyncio_only
+async def test_an_approval_is_of_no_use_again_when_the_job_is_done(
+    make_toolset: MakeToolset, workspace: Path
+) -> None:
+    echo = RunCommand("echo once >> made")
+    async with ModelServer([echo, "Done.", echo]) as server:
+        toolset = make_toolset(server, options=ASKING)
+        agent = deferring(toolset)
+        state = stored(await agent.run("Go"))
+        for _ in range(2):
+            result = await go_on(agent, state, approve_all=True, metadata=state[1].metadata)
+        assert len(approvals(stored(result))) == 1
+        await toolset.close()
+    assert (workspace / "made").read_text() == "once\n"
+
+
+@asyncio_only
+async def test_an_approval_may_come_in_another_event_loop(
+    make_toolset: MakeToolset, workspace: Path
+) -> None:
+    echo = RunCommand("echo once >> made")
+    async with ModelServer([echo, echo, "Done."]) as server:
+        toolset = make_toolset(server, options=ASKING)
+        agent = deferring(toolset)
+        state = stored(await agent.run("Go"))
+
+        def elsewhere() -> Any:
+            decided = partial(go_on, approve_all=True, metadata=state[1].metadata)
+            return asyncio.run(decided(agent, state))
+
+        with pytest.warns(CodexWarning, match="of another event loop"):
+            result = await anyio.to_thread.run_sync(elsewhere)
+        await toolset.close()
+    assert result.output == "Reported."
+    assert tool_returns(result.all_messages())[-1].content == "Done."
+    assert (workspace / "made").read_text() == "once\n"

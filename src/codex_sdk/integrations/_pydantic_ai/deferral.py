@@ -64,6 +64,11 @@ class Decided:
             approvals=_mappings(approvals),
         )
 
+    def approvals_but(self, redeemed: Collection[str]) -> list[dict[str, Any]]:
+        """Return :attr:`approvals` without those whose ids are in *redeemed*."""
+        told = self.approvals or ()
+        return [each for each in told if str(each.get("item_id")) not in redeemed]
+
 
 def _mappings(values: Any) -> list[dict[str, Any]] | None:
     if not isinstance(values, Sequence):

@@ -117,19 +117,20 @@ class Handover:
         if self.tools is not None:
             tools = await ToolManager(self.tools).for_run_step(self.ctx)
         names = codex_names(tool.name for tool in ([] if tools is None else tools.tool_defs))
-        call = JobCall(self.ctx, self.name, tools, names, self.defers, [])
+        redeemed = self.place.redeemed
+        call = JobCall(self.ctx, self.name, tools, names, self.defers, [], redeemed)
         decided = Decided.of(self.ctx)
         job = await self._resumed() if decided.approved else None
         if job is not None:
             if self.timeout is not None:
                 left = self.timeout - job.seconds
                 scope.deadline = min(scope.deadline, anyio.current_time() + left)
-            job.approve(decided.approvals)
+            job.approve(decided.approvals, redeemed)
             return await self._worked_on(job, call, None)
         self.place.thread_id = self.place.thread_id or decided.thread_id
         if not await self._makes_way():
             return Outcome(None, deferral(self.place.thread_id, ()))
-        call.approved.extend(decided.approvals or ())
+        call.approved.extend(decided.approvals_but(redeemed))
         definitions = [] if tools is None else tools.tool_defs
         connection, thread_id = await self.workshop.thread(
             self.place, [dynamic_tool(tool, names[tool.name]) for tool in definitions]

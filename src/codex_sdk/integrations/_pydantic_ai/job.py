@@ -74,6 +74,7 @@ class JobCall:
         defers: whether an approval that nobody decides on may be left to another run.
         approved: approvals that somebody has decided on before, each for once, as :meth:`Job.approvals` has
             told them.
+        redeemed: the ids of those that were made use of in the conversation, and are of no use again.
     """
 
     ctx: RunContext[Any]
@@ -82,6 +83,7 @@ class JobCall:
     names: Mapping[str, str]
     defers: bool
     approved: list[dict[str, Any]]
+    redeemed: set[str]
 
     def own_name(self, name: str) -> str:
         """Return how the tool is called in the program that Codex calls *name*."""
@@ -93,6 +95,7 @@ class JobCall:
             same_kind = decided.get("kind") == approval["kind"]
             if same_kind and _shown(decided) == _shown(approval):
                 self.approved.remove(decided)
+                self.redeemed.add(str(decided.get("item_id")))
                 return True
         return False
 
@@ -173,14 +176,16 @@ class Job:
             while True:
                 self._count(await self.turn.receive(), ctx)
 
-    def approve(self, shown: Collection[Mapping[str, Any]] | None) -> None:
+    def approve(self, shown: Collection[Mapping[str, Any]] | None, redeemed: set[str]) -> None:
         """Accept those of :attr:`approvals` that were *shown* to who has approved; ``None``: all.
 
         Others go on waiting: an approval may come late, or twice, when the job waits for something else.
+        *redeemed* takes the ids of those that were accepted.
         """
         waiting, self._waiting = self._waiting, []
         for question in waiting:
             if shown is None or question.approval in shown:
+                redeemed.add(str(question.approval["item_id"]))
                 question.give(answer_of(question.request, "accept"))
             else:
                 self._waiting.append(question)

@@ -86,7 +86,7 @@ class OpenTurn:
         call_id = request.params["callId"]
         call = self._call(call_id)
         await call.answered.wait()
-        self._calls.pop(call_id, None)  # the next call may have the same id: not every model counts on
+        self._calls.pop(call_id, None)  # the next may have the same id: not every model counts on
         return call.result
 
     def _call(self, call_id: str) -> _Call:

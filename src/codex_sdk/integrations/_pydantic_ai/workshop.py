@@ -27,7 +27,11 @@ _CLOSE_BOUND = 30.0
 _KEPT_LOADED = 32
 """Threads that a server keeps loaded, some megabytes each. To load one again takes hundredths of a second."""
 
-_NOT_STORED = "no rollout found for thread id"
+_LOST = {
+    "no rollout found for thread id": "Codex has not stored",  # since no turn was begun in it
+    "already has an active writer": "another server, of another event loop, works on",
+}
+"""What the server says of threads that it cannot load, and what that means."""
 
 
 @attrs.define(eq=False)
@@ -41,6 +45,7 @@ class Place:
         host: the event loop that *turns* belongs to.
         turns: held by the job that is worked on: a thread does one at a time.
         call: the call of the tool that holds it.
+        redeemed: the ids of the approvals that were made use of; each is for once.
     """
 
     conversation: str
@@ -49,6 +54,7 @@ class Place:
     host: Host | None = None
     turns: anyio.Lock = attrs.field(factory=anyio.Lock)
     call: object | None = None
+    redeemed: set[str] = attrs.field(factory=set)
 
     def lock(self) -> anyio.Lock:
         """Return the lock of the running event loop."""
@@ -192,15 +198,16 @@ class Workshop:
     async def _loaded(
         self, server: NativeServer, thread_id: str | None, tools: list[dict[str, Any]]
     ) -> str:
-        """Load a thread, or start one: also where Codex has not stored it, since no turn was begun in it."""
+        """Load a thread, or start one: also in place of one that cannot be had."""
         if thread_id is not None:
             try:
                 return await server.start_thread(self.options, thread_id=thread_id)
             except CodexAppServerError as error:
-                if _NOT_STORED not in error.message:
+                reason = next((_LOST[sign] for sign in _LOST if sign in error.message), None)
+                if reason is None:
                     raise
             warnings.warn(
-                f"Codex has not stored thread {thread_id}: the conversation goes on with a new one",
+                f"{reason} thread {thread_id}: the conversation goes on with a new one",
                 CodexWarning,
                 stacklevel=2,
             )
