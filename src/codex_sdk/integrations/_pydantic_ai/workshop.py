@@ -54,7 +54,7 @@ class Place:
     host: Host | None = None
     turns: anyio.Lock = attrs.field(factory=anyio.Lock)
     call: object | None = None
-    redeemed: set[str] = attrs.field(factory=set)
+    redeemed: set[str] = attrs.field(factory=set[str])
 
     def lock(self) -> anyio.Lock:
         """Return the lock of the running event loop."""
