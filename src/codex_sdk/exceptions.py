@@ -5,6 +5,7 @@ All exceptions pickle, so that they can cross process pools and task queues.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -77,10 +78,13 @@ class CodexCLIError(CodexError):
 
 
 def _without_noise(stderr: str) -> str:
-    """Return *stderr* without the lines that current CLIs write whatever happens."""
-    told, _, _ = stderr.partition("\nStack backtrace:")
+    """Return *stderr* without colours and the lines that current CLIs write whatever happens."""
+    told, _, _ = _CONTROL.sub("", stderr).partition("\nStack backtrace:")
     return "\n".join(line for line in told.splitlines() if not line.startswith(_NOISE)).strip()
 
+
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""What tells a terminal of colours and the like: an app-server's log has it in a pipe too."""
 
 _NOISE = (
     "Reading prompt from stdin",

@@ -43,7 +43,8 @@ async def test_what_clis_always_write_is_not_in_the_message(codex_like: MakeCode
     thread = codex_like(
         """
         print("Reading prompt from stdin...", file=sys.stderr)
-        print("Error: the cause", "", "Stack backtrace:", "   0: <unknown>", sep="\\n", file=sys.stderr)
+        print("\\x1b[31mError:\\x1b[0m the cause", file=sys.stderr)
+        print("", "Stack backtrace:", "   0: <unknown>", sep="\\n", file=sys.stderr)
         sys.exit(1)
         """
     ).start_thread()
