@@ -22,23 +22,19 @@ from pydantic_ai.exceptions import (
 )
 from pydantic_ai.messages import ToolCallPart, ToolReturnPart
 from pydantic_ai.tool_manager import ToolManager
-from pydantic_ai.tools import DeferredToolRequests, RunContext, ToolApproved, ToolDenied
+from pydantic_ai.tools import RunContext, ToolDenied
 from pydantic_ai.usage import RequestUsage
 
 from ..._core.item_mapping import TurnMapper
 from ..._core.jsonrpc import Notification, Request
-from ..._core.server_requests import (
-    COMMAND_APPROVAL,
-    FILE_CHANGE_APPROVAL,
-    answer_of,
-    safe_answer,
-)
+from ..._core.server_requests import answer_of, safe_answer
 from ..._io.task_groups import open_task_group
 from ..._runtime.app_server_connection import AppServerConnection
 from ...events import ItemCompletedEvent, ThreadEvent, TurnFailedEvent
 from ...exceptions import CodexError, TurnFailedError
 from ...items import AgentMessageItem, ThreadItem
 from .._item_summaries import summarize_items
+from .approvals import APPROVALS, approval_of, decision, shown
 from .history import content_parts
 from .item_event import CodexItemEvent
 from .native import result_part
@@ -49,11 +45,6 @@ __all__ = ["Job", "JobCall"]
 _log = logging.getLogger("codex_sdk")
 
 _TOOL_CALL = "item/tool/call"
-_APPROVALS: Mapping[str, str] = {
-    COMMAND_APPROVAL: "command_execution",
-    FILE_CHANGE_APPROVAL: "file_change",
-}
-
 _SETTLING = 0.03
 """Seconds to wait for approvals that are asked for together with one that has come, so that whoever decides
 sees all of them at once. Measured on 0.169: at most 0.004."""
@@ -93,7 +84,7 @@ class JobCall:
         """Whether *approval* was decided on before, apart from its id; that is used up then."""
         for decided in self.approved:
             same_kind = decided.get("kind") == approval["kind"]
-            if same_kind and _shown(decided) == _shown(approval):
+            if same_kind and shown(decided) == shown(approval):
                 self.approved.remove(decided)
                 self.redeemed.add(str(decided.get("item_id")))
                 return True
@@ -176,15 +167,15 @@ class Job:
             while True:
                 self._count(await self.turn.receive(), ctx)
 
-    def approve(self, shown: Collection[Mapping[str, Any]] | None, redeemed: set[str]) -> None:
-        """Accept those of :attr:`approvals` that were *shown* to who has approved; ``None``: all.
+    def approve(self, seen: Collection[Mapping[str, Any]] | None, redeemed: set[str]) -> None:
+        """Accept those of :attr:`approvals` that were *seen* by who has approved; ``None``: all.
 
         Others go on waiting: an approval may come late, or twice, when the job waits for something else.
         *redeemed* takes the ids of those that were accepted.
         """
         waiting, self._waiting = self._waiting, []
         for question in waiting:
-            if shown is None or question.approval in shown:
+            if seen is None or question.approval in seen:
                 redeemed.add(str(question.approval["item_id"]))
                 question.give(answer_of(question.request, "accept"))
             else:
@@ -264,7 +255,7 @@ class Job:
         try:
             if request.method == _TOOL_CALL and call.tools is not None:
                 question.give(await _call(call, call.tools, request))
-            elif request.method in _APPROVALS:
+            elif request.method in APPROVALS:
                 await self._decide(question, call)
             else:
                 question.give(safe_answer(request, now=int(time.time())))
@@ -280,20 +271,15 @@ class Job:
             self._changed.set()
 
     async def _decide(self, question: _Question, call: JobCall) -> None:
-        question.approval = self._approval(question.request)
+        item = self.turn.item(str(question.request.params.get("itemId")))
+        question.approval = approval_of(question.request, item)
         approved: bool | None = True
         if not call.takes(question.approval):
-            approved = await _decision(question, call)
+            approved = await decision(call.ctx, call.name, question.approval, question.request)
         if approved is None and call.defers:
             self._waiting.append(question)
         else:
             question.give(answer_of(question.request, "accept" if approved else "decline"))
-
-    def _approval(self, request: Request) -> dict[str, Any]:
-        item_id = str(request.params.get("itemId"))
-        told = {**(self.turn.item(item_id) or {}), **request.params}
-        shown = {name: told[name] for name in _SHOWN if told.get(name) is not None}
-        return {"kind": _APPROVALS[request.method], "item_id": item_id, **shown}
 
     async def _take(self, notification: Notification, call: JobCall) -> None:
         self._count(notification, call.ctx)
@@ -315,47 +301,6 @@ class Job:
             [summary] = summarize_items([event.item], 1)
             with suppress(UserError):  # outside of an agent's run, nobody listens
                 await ctx.emit(CodexItemEvent(item=summary, thread_id=self.thread_id))
-
-
-_SHOWN = (
-    "command",
-    "cwd",
-    "reason",
-    "additionalPermissions",
-    "networkApprovalContext",
-    "changes",
-    "grantRoot",
-)
-"""What somebody who is asked for an approval has to see: all that is allowed by it."""
-
-
-def _shown(approval: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: approval[name] for name in _SHOWN if name in approval}
-
-
-async def _decision(question: _Question, call: JobCall) -> bool | None:
-    """Ask the handler of the agent for deferred tool calls; ``None``: nobody decides there.
-
-    Raises:
-        UserError: something else was approved, which Codex cannot be told to do.
-    """
-    capability = call.ctx.root_capability
-    if capability is None:
-        return None
-    kind, item_id = question.approval["kind"], question.approval["item_id"]
-    asked = ToolCallPart(f"{call.name}.{kind}", _shown(question.approval), item_id)
-    metadata = {item_id: dict(question.request.params)}
-    requests = DeferredToolRequests(approvals=[asked], metadata=metadata)
-    results = await capability.handle_deferred_tool_calls(call.ctx, requests=requests)
-    result = None if results is None else results.to_tool_call_results().get(item_id)
-    if not isinstance(result, ToolApproved):
-        return None if result is None else False
-    if result.override_args not in (None, asked.args):
-        raise UserError(
-            f"{asked.tool_name!r} is what Codex asks for: it can be approved or denied, "
-            "but not with other arguments"
-        )
-    return True
 
 
 async def _call(call: JobCall, tools: ToolManager[Any], request: Request) -> dict[str, Any]:

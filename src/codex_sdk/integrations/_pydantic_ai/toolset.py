@@ -148,7 +148,8 @@ class CodexToolset(FunctionToolset[Any]):
         await tools.__aenter__()
 
     def __aexit__(self, *details: Any) -> Any:
-        # PydanticAI passes no error on.
+        # PydanticAI passes no error on. Where this look for one is wrong, a job waits for its time limit, or
+        # is begun again when it is approved.
         return self._left(details, failed=sys.exc_info()[1] not in (None, self._error))
 
     async def _left(self, details: tuple[Any, ...], *, failed: bool) -> bool | None:
