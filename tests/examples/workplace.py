@@ -86,14 +86,18 @@ def make_workplace(path: Path, model: BlockingModelServer, codex_cli: str) -> Wo
     (directory / "README.md").write_text("# Greetings\n\nSays hello.\n", encoding="utf-8")
     (directory / "hello.py").write_text('print("hello")\n', encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=directory, check=True)
-    return Workplace(model, directory, _environment(model, codex_cli))
+    temporary = path / "temporary"
+    temporary.mkdir()
+    return Workplace(model, directory, _environment(model, codex_cli, temporary))
 
 
-def _environment(model: BlockingModelServer, codex_cli: str) -> dict[str, str]:
+def _environment(model: BlockingModelServer, codex_cli: str, temporary: Path) -> dict[str, str]:
+    """Return the environment of programs, whose own temporary folders a sandbox must be able to see."""
     python = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     return {
         **model.environment(),
         **python,
+        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
         "CODEX_PATH": codex_cli,
         "PYTHONIOENCODING": "utf-8",
     }

@@ -122,11 +122,11 @@ class Job:
     def __init__(self, thread_id: str, prompt: str) -> None:
         self.thread_id = thread_id
         self.prompt = prompt
-        self.turn = OpenTurn(thread_id, self._ask)
+        self.turn: OpenTurn = OpenTurn(thread_id, self._ask)
         self.items: list[ThreadItem] = []
-        self.usage = RequestUsage()
-        self.call_usage = RequestUsage()
-        self.seconds = 0.0
+        self.usage: RequestUsage = RequestUsage()
+        self.call_usage: RequestUsage = RequestUsage()
+        self.seconds: float = 0.0
         self._mapper = TurnMapper("keep")
         self._new: deque[_Question] = deque()
         self._changed = anyio.Event()
