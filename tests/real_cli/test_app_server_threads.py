@@ -780,7 +780,7 @@ async def test_turns_stopped_at_random_moments_leave_nothing(
 
     async with ModelServer(model) as server:
         async with connect(server) as codex:
-            for way, seconds in moments(10):
+            for way, seconds in moments(20):
                 thread = codex.start_thread(options)
                 await way(thread, seconds)
                 # The server itself starts a shell for each thread, which ends by itself.

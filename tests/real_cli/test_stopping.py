@@ -119,7 +119,7 @@ async def test_a_hundred_turns_stopped_at_random_moments_leave_nothing(
         codex = make_codex(server)
         await anyio.wait_all_tasks_blocked()  # the server's own tasks have begun
         tasks = count_tasks()
-        for way, seconds in moments(25):
+        for way, seconds in moments(50):
             await way(codex.start_thread(options), partial(anyio.sleep, seconds))
             if way is drop:
                 await eventually(lambda: not processes())
