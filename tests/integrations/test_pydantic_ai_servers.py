@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from threading import Thread
 from typing import Any
 
 import anyio
 import pytest
+from pydantic_ai import direct
+from pydantic_ai.messages import ModelRequest as Request
 
 from codex_sdk import CodexError
 from codex_sdk._host import Host
+from codex_sdk.app_server import AppServerClient
+from codex_sdk.integrations._pydantic_ai import native_server
 from codex_sdk.integrations._pydantic_ai.native_server import NativeServer, NativeServers
 from codex_sdk.integrations.pydantic_ai_model import CodexModel
 from codex_sdk.options import CodexOptions
-from codex_sdk.testing import ModelServer
+from codex_sdk.testing import ClientRequest, FakeAppServer, ModelServer
 
-from .conftest import MakeCodex, Survivors
+from .conftest import MakeCodex, Survivors, asyncio_only
+
+STARTED = {
+    "thread": {"id": "t-1"},
+    "approvalPolicy": "never",
+    "sandbox": {"type": "readOnly", "networkAccess": False},
+}
 
 
 async def test_a_server_that_is_closed_is_not_started_again(
@@ -89,3 +100,49 @@ async def test_threads_may_ask_for_the_servers_of_their_event_loops_at_the_same_
     servers._servers[Other()] = NativeServer(CodexOptions(), keep=1, wait=1)
     await ask()
     assert len({*found}) == 2
+
+
+@asyncio_only
+async def test_a_start_that_is_cancelled_twice_is_undone_before_its_thread_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, answer, interrupted, end = (anyio.Event() for _ in range(4))
+    told: list[str] = []
+    turn = {"id": "u-1", "status": "inProgress", "items": [], "error": None}
+
+    async def start(request: ClientRequest) -> Any:
+        asked.set()
+        await answer.wait()
+        await server.notify("turn/started", {"threadId": "t-1", "turnId": "u-1", "turn": turn})
+        return {"turn": turn}
+
+    async def interrupt(request: ClientRequest) -> Any:
+        interrupted.set()
+        await end.wait()
+        told.append("turn/completed")
+        ended = {**turn, "status": "interrupted"}
+        await server.notify("turn/completed", {"threadId": "t-1", "turnId": "u-1", "turn": ended})
+        return {}
+
+    async with FakeAppServer() as server:
+        server.on("config/read", {"config": {}})
+        server.on("thread/start", STARTED)
+        server.on("turn/start", start)
+        server.on("turn/interrupt", interrupt)
+        server.on("thread/backgroundTerminals/clean", {})
+        server.on("thread/unsubscribe", lambda request: told.append(request.method) or {})
+        connected = partial(AppServerClient, connect=server.connect)
+        monkeypatch.setattr(native_server, "AppServerClient", connected)
+        async with CodexModel(tool_mode="native") as model:
+            asking = direct.model_request(model, [Request.user_text_prompt("Go")])
+            task = asyncio.ensure_future(asking)
+            await asked.wait()
+            task.cancel()
+            await anyio.wait_all_tasks_blocked()
+            answer.set()
+            await interrupted.wait()
+            task.cancel()
+            await anyio.wait_all_tasks_blocked()
+            end.set()
+            await asyncio.wait([task])
+            assert told == ["turn/completed", "thread/unsubscribe"]
