@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from pydantic_ai import direct
+from pydantic_ai.exceptions import ModelAPIError
 from pydantic_ai.messages import ModelRequest as Request
 
 from codex_sdk import CodexError
@@ -146,3 +147,18 @@ async def test_a_start_that_is_cancelled_twice_is_undone_before_its_thread_is_le
             end.set()
             await asyncio.wait([task])
             assert told == ["turn/completed", "thread/unsubscribe"]
+
+
+async def test_a_thread_that_would_not_run_as_safely_as_asked_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with FakeAppServer() as server:
+        server.on("config/read", {"config": {}})
+        server.on("thread/start", {**STARTED, "sandbox": {"type": "dangerFullAccess"}})
+        server.on("thread/unsubscribe", {})
+        connected = partial(AppServerClient, connect=server.connect)
+        monkeypatch.setattr(native_server, "AppServerClient", connected)
+        async with CodexModel(tool_mode="native") as model:
+            with pytest.raises(ModelAPIError, match="sandbox"):
+                await direct.model_request(model, [Request.user_text_prompt("Go")])
+        assert [request.method for request in server.requests][-1] == "thread/unsubscribe"

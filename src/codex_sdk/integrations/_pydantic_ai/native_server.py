@@ -108,9 +108,14 @@ class NativeServer:
             config=config,
         )
         told = await ask_for_thread(connection, asked.method, {**asked.params, **params})
-        for warning in (*asked.warnings, *check_echo(asked, told)):
-            warnings.warn(warning, CodexWarning, stacklevel=2)
-        return connection.part_of(told, asked.method, "thread", "id", of=str)
+        started = connection.part_of(told, asked.method, "thread", "id", of=str)
+        try:
+            for warning in (*asked.warnings, *check_echo(asked, told)):
+                warnings.warn(warning, CodexWarning, stacklevel=2)
+        except (CodexError, CodexWarning):
+            await self.forget(started)  # noqa: ASYNC120 - bounded; a cancellation is the newer news
+            raise
+        return started
 
     async def inject(self, thread_id: str, items: list[dict[str, Any]]) -> None:
         """Add items to a thread's history.
