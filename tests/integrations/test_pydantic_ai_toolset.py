@@ -318,6 +318,19 @@ async def test_a_job_that_fails_is_told_to_the_model(make_toolset: MakeToolset) 
 
 
 @asyncio_only
+async def test_a_job_outside_of_a_git_repository_has_to_be_allowed(
+    make_toolset: MakeToolset,
+) -> None:
+    async with ModelServer() as server:
+        toolset = make_toolset(server, options={"skip_git_repo_check": None})
+        result = await Agent(delegating("Go"), toolsets=[toolset]).run("Go")
+        assert server.requests == ()
+    [part] = tool_returns(result.all_messages())
+    assert part.outcome == "failed"
+    assert "skip_git_repo_check=True" in str(part.content)
+
+
+@asyncio_only
 async def test_a_job_that_takes_too_long_is_stopped(
     make_toolset: MakeToolset, processes: Survivors
 ) -> None:

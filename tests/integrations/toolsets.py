@@ -38,6 +38,7 @@ def make_toolset(make_codex: MakeCodex, workspace: Path, legacy: bool) -> MakeTo
             "model": "gpt-5-codex",
             "working_directory": workspace,
             "sandbox_mode": "danger-full-access",
+            "skip_git_repo_check": True,
             **changes.pop("options", {}),
         }
         return CodexToolset(

@@ -26,7 +26,7 @@ from .app_server_turn import RunningTurn
 from .exec_turn import same_thread
 from .tool_calls import check_tools_can_be_used
 
-__all__ = ["LoadedThreads", "ask_for_thread", "explained"]
+__all__ = ["LoadedThreads", "ask_for_thread", "checked_directory", "explained"]
 
 _TOO_LARGE = "input_too_large"
 
@@ -258,18 +258,7 @@ class LoadedThreads:
         return await self._load(thread_id, self._wish(options, tools), "thread/fork")
 
     def _wish(self, options: ThreadOptions, tools: ToolSet | None) -> _Wish:
-        directory = working_directory(options, _current_directory())
-        if not Path(directory).is_dir():
-            raise CodexError(
-                f"the working directory {directory!r} is not there, or is no directory"
-            )
-        if not options.skip_git_repo_check and not is_in_git_repository(
-            directory, strictly=not self.connection.legacy
-        ):
-            raise CodexError(
-                f"the working directory {directory!r} is in no Git repository; "
-                "ThreadOptions(skip_git_repo_check=True) allows that"
-            )
+        directory = checked_directory(self.connection, options)
         if tools:
             check_tools_can_be_used(experimental=True, version=self.connection.version)
         return _Wish(options, tools, directory)
@@ -326,6 +315,25 @@ class LoadedThreads:
             if not self.connection.legacy:
                 await self.connection.request("thread/unsubscribe", {"threadId": thread_id})
             raise refusal
+
+
+def checked_directory(connection: AppServerConnection, options: ThreadOptions) -> str:
+    """Return where a thread with *options* works, as ``codex exec`` would check it: the server does not.
+
+    Raises:
+        CodexError: it is no directory, or in no Git repository, where it has to be.
+    """
+    directory = working_directory(options, _current_directory())
+    if not Path(directory).is_dir():
+        raise CodexError(f"the working directory {directory!r} is not there, or is no directory")
+    if not options.skip_git_repo_check and not is_in_git_repository(
+        directory, strictly=not connection.legacy
+    ):
+        raise CodexError(
+            f"the working directory {directory!r} is in no Git repository; "
+            "ThreadOptions(skip_git_repo_check=True) allows that"
+        )
+    return directory
 
 
 def explained(error: CodexAppServerError) -> CodexError:

@@ -14,7 +14,7 @@ from ..._core.toml import merge_config_overrides
 from ..._core.versions import PINNED
 from ..._host import Host, current_host
 from ..._runtime.app_server_connection import AppServerConnection
-from ..._runtime.loaded_threads import ask_for_thread
+from ..._runtime.loaded_threads import ask_for_thread, checked_directory
 from ...app_server import AppServerClient
 from ...exceptions import CodexError, CodexWarning
 from ...options import AppServerOptions, CodexOptions, ThreadOptions
@@ -94,17 +94,15 @@ class NativeServer:
             CodexError: the server refuses, or would not run the thread as safely as asked.
         """
         connection = await self.connect()
-        cwd = str(await anyio.Path.cwd())
-        read = await connection.request(
-            "config/read", {"cwd": str(options.working_directory or cwd)}
-        )
+        directory = checked_directory(connection, options)
+        read = await connection.request("config/read", {"cwd": directory})
         config = cast("Any", connection.part_of(read, "config/read", "config", of=dict))
         asked = thread_params(
             self._codex,
             options,
             version=connection.version or PINNED,
             thread_id=thread_id,
-            cwd=cwd,
+            cwd=str(await anyio.Path.cwd()),
             config=config,
         )
         told = await ask_for_thread(connection, asked.method, {**asked.params, **params})
