@@ -211,7 +211,7 @@ async def test_later_turns_know_of_earlier_ones_and_count_their_own_tokens(
     assert last.final_response == "ok"
 
 
-@pytest.mark.parametrize("delay", [None, 0])
+@pytest.mark.parametrize("delay", [None, 600])
 async def test_threads_that_were_unloaded_for_others_go_on_where_they_were(
     connect: Connect, options: ThreadOptions, monkeypatch: pytest.MonkeyPatch, delay: int | None
 ) -> None:
@@ -531,6 +531,45 @@ async def test_a_resumed_thread_runs_with_the_options_that_it_is_resumed_with(
             assert request.json["reasoning"].get("effort") != "low"
             await codex.resume_thread(thread.id, attrs.evolve(known, model=None)).run("three")
             assert server.requests[-1].model not in (other.model, loose.model)
+
+
+async def test_a_thread_whose_turn_has_failed_goes_on_with_other_options(
+    connect: Connect, known: ThreadOptions, workspace: Path, legacy: bool
+) -> None:
+    other = attrs.evolve(known, sandbox_mode="read-only", model_reasoning_effort="low")
+    file = workspace / "written"
+    async with ModelServer([HttpReply(400, "no"), *writing(file), "ok"]) as server:
+        async with connect(server) as codex:
+            thread = codex.start_thread(known)
+            with pytest.raises(TurnFailedError):
+                await thread.run("one")
+            assert thread.id is not None
+            await codex.resume_thread(thread.id, other).run("two")
+            assert server.requests[-1].json["reasoning"]["effort"] == "low"
+            assert not file.exists()
+            await codex.resume_thread(thread.id, known).run("three")
+            assert server.requests[-1].json["reasoning"].get("effort") != "low"
+
+
+async def test_many_threads_at_once_change_their_options(
+    connect: Connect, known: ThreadOptions
+) -> None:
+    async with ModelServer(lambda request: "ok") as server, connect(server) as codex:
+
+        async def take_turns(number: int) -> None:
+            thread = codex.start_thread(known)
+            await thread.run(f"{number} begins")
+            for effort in ("low", "high"):
+                options = attrs.evolve(known, model_reasoning_effort=effort)
+                assert thread.id is not None
+                await codex.resume_thread(thread.id, options).run(f"{number} with {effort}")
+
+        async with anyio.create_task_group() as task_group:
+            for number in range(6):
+                task_group.start_soon(take_turns, number)
+    told = {(it.prompt, it.json["reasoning"].get("effort")) for it in server.requests}
+    asked = {(f"{n} with {effort}", effort) for n in range(6) for effort in ("low", "high")}
+    assert asked <= told
 
 
 async def test_a_sandbox_of_the_past_is_not_that_of_today(

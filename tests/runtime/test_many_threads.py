@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
-from codex_sdk import AppServerOptions, CodexOptions, ThreadOptions
+from codex_sdk import AppServerOptions, CodexError, CodexOptions, ThreadOptions
 from codex_sdk._core.recent import KEPT_THREADS
 from codex_sdk._io.process import new_marker
-from codex_sdk._runtime import loaded_threads
+from codex_sdk._runtime import loaded_threads, opening
 from codex_sdk._runtime.app_server_connection import AppServerConnection, app_server_connection
 from codex_sdk._runtime.app_server_turn import running_turn
 from codex_sdk._runtime.leftovers import Leftovers
@@ -42,16 +43,36 @@ def opened(thread_id: str) -> dict[str, Any]:
 
 
 class Server(FakeAppServer):
-    """An app-server whose threads are numbered, and whose turns end at once."""
+    """An app-server whose threads are numbered, and whose turns end at once.
+
+    Attributes:
+        keeps: whether it keeps threads loaded that nobody is subscribed to.
+        options: what the threads run with that it has loaded.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         numbers = count()
+        self.keeps = False
+        self.options: dict[str, Any] = {}
         self.on("config/read", {"config": {}})
-        self.on("thread/start", lambda _: opened(f"t-{next(numbers)}"))
-        self.on("thread/resume", lambda request: opened(request.params["threadId"]))
-        self.on("thread/unsubscribe", {"status": "unsubscribed"})
+        self.on("thread/start", lambda request: self.load(f"t-{next(numbers)}", request))
+        self.on("thread/resume", lambda request: self.load(request.params["threadId"], request))
+        self.on("thread/unsubscribe", self.unload)
         self.on("turn/start", self.run)
+
+    def load(self, thread_id: str, request: ClientRequest) -> dict[str, Any]:
+        self.options.setdefault(thread_id, request.params["model"])
+        return opened(thread_id) | {"model": self.options[thread_id]}
+
+    async def unload(self, request: ClientRequest) -> dict[str, Any]:
+        thread_id = request.params["threadId"]
+        if thread_id not in self.options:
+            return {"status": "notLoaded"}
+        if not self.keeps:
+            del self.options[thread_id]
+            await self.notify("thread/closed", {"threadId": thread_id})
+        return {"status": "unsubscribed"}
 
     async def run(self, request: ClientRequest) -> dict[str, Any]:
         thread_id = request.params["threadId"]
@@ -128,6 +149,35 @@ async def test_the_threads_that_stay_loaded_are_those_that_were_used_last(
         assert server.asked("thread/resume") == ["t-1"]
 
 
+async def test_a_thread_is_let_go_of_before_it_is_loaded_with_other_options(
+    options: ThreadOptions,
+) -> None:
+    other = attrs.evolve(options, model="other")
+    async with Server() as server, threads(server) as link:
+        thread_id = await run(link, options)
+        await run(link, other, thread_id)
+        assert server.options == {thread_id: "other"}
+        await server.notify("thread/closed", {"threadId": thread_id})  # late, or of somebody else
+        await anyio.wait_all_tasks_blocked()
+        await run(link, options, thread_id)
+        assert server.options == {thread_id: "m"}
+
+
+async def test_a_thread_that_the_server_keeps_is_not_used_with_other_options_than_asked(
+    options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_PATIENCE", (0.0, 0.1))
+    other = attrs.evolve(options, model_reasoning_effort="low")
+    async with Server() as server, threads(server) as link:
+        thread_id = await run(link, options)
+        server.keeps = True
+        with pytest.raises(CodexError, match="keeps thread 't-0' loaded"):
+            await run(link, other, thread_id)
+        assert len(server.asked("turn/start")) == 1
+        server.keeps = False
+        await run(link, other, thread_id)
+
+
 async def test_a_thread_that_is_in_use_or_not_stored_yet_stays_loaded(
     options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +225,7 @@ async def test_what_is_known_of_many_threads_is_bounded(
     monkeypatch.setattr(loaded_threads, "_KEPT_LOADED", 10)
     monkeypatch.setattr(loaded_threads.Recent.__init__, "__defaults__", (50,))
     async with Server() as server, threads(server) as link:
+        server.keeps = True
         for _ in range(200):
             await run(link, options)
         tables = (link._loaded, link.names, link._warnings, link._used, link._turns)

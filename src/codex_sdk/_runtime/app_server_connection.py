@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
@@ -114,6 +119,8 @@ class AppServerConnection:
         info: what the server says of itself; ``None`` until :meth:`initialize`.
         leftovers: what turns leave behind on this host.
         tools: the functions that Codex calls, by thread; they come before whatever else answers requests.
+        on_unloaded: called with the id of a thread when the server tells that it has unloaded it, before
+            anything that the server says afterwards is answered; it must not raise.
     """
 
     def __init__(
@@ -124,6 +131,8 @@ class AppServerConnection:
         self.options = options
         self.info: AppServerInfo | None = None
         self.leftovers: Leftovers = server.leftovers
+        self.on_unloaded: Callable[[str], None] = _ignore
+        self._unloads: dict[str, anyio.Event] = {}
         self._server = server
         peer.on_thread_notification = self._take_note
 
@@ -131,8 +140,21 @@ class AppServerConnection:
         """Let go of what is known of a thread that is gone."""
         if unloads(notification.method, notification.params):
             self.leftovers.forget(thread_id)
+            self.on_unloaded(thread_id)
+            if (unload := self._unloads.get(thread_id)) is not None:
+                unload.set()
         if notification.method == "thread/deleted":
             self.tools.register(thread_id, None)
+
+    @contextmanager
+    def noticing_unload(self, thread_id: str) -> Generator[anyio.Event, None, None]:
+        """Yield an event that is set when the server unloads a thread during the block; one at a time."""
+        unload = self._unloads[thread_id] = anyio.Event()
+        try:
+            yield unload
+        finally:
+            if self._unloads.get(thread_id) is unload:
+                del self._unloads[thread_id]
 
     @property
     def version(self) -> CliVersion | None:
@@ -488,3 +510,7 @@ def _user_config(environment: Mapping[str, str]) -> Mapping[str, Any]:
         return tomlkit.parse(text).unwrap()
     except (OSError, ValueError, RuntimeError, TOMLKitError):
         return {}  # if it is at fault, the CLI says so itself
+
+
+def _ignore(_: str) -> None:
+    """Take no note."""

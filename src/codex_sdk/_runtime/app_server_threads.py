@@ -20,6 +20,7 @@ from .._core.item_mapping import TurnMapper
 from .._core.jsonrpc import Notification, Request
 from .._core.server_requests import COMMAND_APPROVAL, ApprovalDecisions
 from .._core.thread_params import turn_input
+from .._core.toml import merge_config_overrides
 from .._host import Host, current_host
 from .._io.sessions import is_stored
 from .._io.task_groups import open_task_group
@@ -33,7 +34,8 @@ from .app_server_connection import Connect, app_server_connection
 from .app_server_turn import RunningTurn, running_turn
 from .exec_turn import ExecRequest
 from .hosted import Hosted
-from .loaded_threads import LoadedThreads, explained
+from .loaded_threads import LoadedThreads
+from .opening import UNLOAD_AT_ONCE, explained
 from .subscriptions import TurnSubscription
 
 __all__ = ["AppServerThreads", "MakeAnswerer"]
@@ -167,7 +169,7 @@ class AppServerThreads:
         except CodexAppServerError as error:
             if started:
                 raise
-            raise explained(error) from error
+            raise explained(error) from None
 
     def app_server(self, what: str) -> AppServerThreads:
         """Return the backend itself: it can do *what* an app-server can."""
@@ -319,7 +321,7 @@ def _server_options(codex: CodexOptions) -> AppServerOptions:
         base_url=codex.base_url,
         api_key=codex.api_key,
         env=codex.env,
-        config_overrides=codex.config_overrides,
+        config_overrides=merge_config_overrides(UNLOAD_AT_ONCE, codex.config_overrides),
         max_line_bytes=codex.max_line_bytes,
         experimental_api_enabled=True,
         request_timeout=_ANSWER_BOUND,

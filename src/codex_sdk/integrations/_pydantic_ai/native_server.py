@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import anyio
 
-from ..._core.thread_params import check_echo, thread_params
 from ..._core.toml import merge_config_overrides
-from ..._core.versions import PINNED
 from ..._host import Host, current_host
 from ..._runtime.app_server_connection import AppServerConnection
-from ..._runtime.loaded_threads import ask_for_thread, checked_directory
+from ..._runtime.opening import UNLOAD_AT_ONCE, checked_directory, let_go, open_thread
 from ...app_server import AppServerClient
-from ...exceptions import CodexError, CodexWarning
+from ...exceptions import CodexError
 from ...options import AppServerOptions, CodexOptions, ThreadOptions
 from .native_threads import KeptThread, KeptThreads, RunTurns, new_run
 
 __all__ = ["NativeServer", "NativeServers"]
-
-_UNLOAD_BOUND = 5.0
-"""Seconds for the server to forget a thread. Measured: some milliseconds."""
-
-_UNLOAD_AT_ONCE = {"thread_unload_delay_secs": 0}
-"""Threads that nobody is subscribed to leave the server's memory, where each takes some four megabytes. They
-stay for half an hour otherwise. CLIs that do not know the entry ignore it."""
 
 _STOP_BOUND = 30.0
 """Seconds that stopping turns may hold up the end of a run. Measured: at most some tenths."""
@@ -95,25 +85,10 @@ class NativeServer:
         """
         connection = await self.connect()
         directory = checked_directory(connection, options)
-        read = await connection.request("config/read", {"cwd": directory})
-        config = cast("Any", connection.part_of(read, "config/read", "config", of=dict))
-        asked = thread_params(
-            self._codex,
-            options,
-            version=connection.version or PINNED,
-            thread_id=thread_id,
-            cwd=str(await anyio.Path.cwd()),
-            config=config,
+        opened = await open_thread(
+            connection, self._codex, options, directory=directory, thread_id=thread_id, **params
         )
-        told = await ask_for_thread(connection, asked.method, {**asked.params, **params})
-        started = connection.part_of(told, asked.method, "thread", "id", of=str)
-        try:
-            for warning in (*asked.warnings, *check_echo(asked, told)):
-                warnings.warn(warning, CodexWarning, stacklevel=2)
-        except (CodexError, CodexWarning):
-            await self.forget(started)  # noqa: ASYNC120 - bounded; a cancellation is the newer news
-            raise
-        return started
+        return opened.id
 
     async def inject(self, thread_id: str, items: list[dict[str, Any]]) -> None:
         """Add items to a thread's history.
@@ -165,14 +140,8 @@ class NativeServer:
 
     async def forget(self, thread_id: str) -> None:
         """Have the server forget a thread that is of no more use."""
-        connection = self._connection
-        if connection is None or connection.peer.failure is not None:
-            return
-        params = {"threadId": thread_id}
-        try:
-            await connection.request("thread/unsubscribe", params, timeout=_UNLOAD_BOUND)
-        except CodexError:
-            pass  # it has ended, and the thread with it
+        if self._connection is not None:
+            await let_go(self._connection, thread_id)
 
     async def close(self) -> None:
         """Stop all turns, and end the server, for good."""
@@ -261,7 +230,7 @@ def _app_server_options(codex: CodexOptions) -> AppServerOptions:
         base_url=codex.base_url,
         api_key=codex.api_key,
         env=codex.env,
-        config_overrides=merge_config_overrides(_UNLOAD_AT_ONCE, codex.config_overrides),
+        config_overrides=merge_config_overrides(UNLOAD_AT_ONCE, codex.config_overrides),
         max_line_bytes=codex.max_line_bytes,
         experimental_api_enabled=True,  # for tools, and for what was said before
     )
