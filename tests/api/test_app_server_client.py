@@ -690,7 +690,7 @@ async def test_a_single_request_may_take_longer_than_others() -> None:
 async def test_by_default_what_a_server_answers_at_once_is_given_up_in_time(
     method: str, bounded: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app_server_connection, "_PROMPT_BOUND", 0.05)
+    monkeypatch.setattr(app_server_connection, "_ANSWER_BOUND", 0.05)
     async with FakeAppServer() as server, connected(server) as client:
         server.on(method, lambda _: anyio.sleep_forever())
         error: Any = None
@@ -705,7 +705,7 @@ async def test_by_default_what_a_server_answers_at_once_is_given_up_in_time(
 
 
 async def test_the_default_limit_can_be_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_server_connection, "_PROMPT_BOUND", 0.05)
+    monkeypatch.setattr(app_server_connection, "_ANSWER_BOUND", 0.05)
     async with FakeAppServer() as server, connected(server, request_timeout=math.inf) as client:
 
         async def slowly(_: Any) -> dict[str, Any]:
@@ -718,7 +718,7 @@ async def test_the_default_limit_can_be_lifted(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_methods_that_have_a_limit_are_methods() -> None:
     of_older_clis = {"thread/rollback"}
-    assert app_server_connection._PROMPT - of_older_clis <= CLIENT_METHODS.keys()
+    assert app_server_connection._ANSWERED_AT_ONCE - of_older_clis <= CLIENT_METHODS.keys()
 
 
 async def test_what_an_overloaded_server_refuses_is_asked_again() -> None:

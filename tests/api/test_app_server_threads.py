@@ -19,6 +19,7 @@ from anyio.lowlevel import checkpoint
 
 from codex_sdk import (
     AppServerClosedError,
+    AppServerTimeoutError,
     Codex,
     CodexAppServerError,
     CodexError,
@@ -34,6 +35,7 @@ from codex_sdk import (
     TurnOptions,
     Usage,
 )
+from codex_sdk._runtime import app_server_connection
 from codex_sdk.testing import ClientRequest, ErrorReply, FakeAppServer
 
 from ..tracing import Tracing, tracing
@@ -89,6 +91,11 @@ class TurnServer(FakeAppServer):
         await self.notify("turn/completed", {**of, "turn": turn})
         return {"turn": turn}
 
+    async def unload(self, request: ClientRequest) -> dict[str, Any]:
+        """Unload a thread, as a server does that delays it by nothing."""
+        await self.notify("thread/closed", {"threadId": request.params["threadId"]})
+        return {"status": "unsubscribed"}
+
     def says(self, *pieces: str) -> Callable[[ClientRequest], Awaitable[Any]]:
         """Return a reply to ``turn/start``."""
         return lambda request: self.run(*pieces, thread_id=request.params["threadId"])
@@ -100,7 +107,7 @@ def a_server(**replies: Any) -> TurnServer:
     server.on("config/read", {"config": {}})
     server.on("thread/start", loaded())
     server.on("thread/resume", lambda request: loaded(request.params["threadId"]))
-    server.on("thread/unsubscribe", {"status": "unsubscribed"})
+    server.on("thread/unsubscribe", server.unload)
     server.on("thread/backgroundTerminals/clean", {})
     server.on("turn/start", server.says("Hello"))
     for method, reply in replies.items():
@@ -141,6 +148,23 @@ async def test_nothing_is_started_before_the_first_turn(options: ThreadOptions) 
         assert server.connections == 0
         await codex.start_thread(options).run("hi")
         assert server.connections == 1
+
+
+async def test_a_server_that_does_not_answer_is_given_up(
+    options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_server_connection, "_HANDSHAKE_BOUND", 0.05)
+    async with a_server(initialize=lambda _: anyio.sleep_forever()) as server:
+        async with connected(server) as codex:
+            with pytest.raises(AppServerTimeoutError, match=r"initialize within 0\.05 seconds"):
+                await codex.start_thread(options).run("hi")
+    monkeypatch.undo()
+    monkeypatch.setattr(app_server_connection, "_ANSWER_BOUND", 0.05)
+    monkeypatch.setattr(app_server_connection, "_ANSWERED_AT_ONCE", {"turn/start"})
+    async with a_server(**{"turn/start": lambda _: anyio.sleep_forever()}) as server:
+        async with connected(server) as codex:
+            with pytest.raises(AppServerTimeoutError, match=r"turn/start within 0\.05 seconds"):
+                await codex.start_thread(options).run("hi")
 
 
 async def test_a_first_turn_that_is_cancelled_does_not_end_the_others(
@@ -225,7 +249,7 @@ async def test_another_handle_with_other_options_has_the_thread_loaded_again(
             await codex.resume_thread(THREAD_ID, changed).run("others")
         await thread.run("and back")
         methods = [request.method for request in server.requests][5:]
-        again = ["thread/unsubscribe", "config/read", "thread/resume", "turn/start"]
+        again = ["config/read", "thread/unsubscribe", "thread/resume", "turn/start"]
         assert methods == again * 2
         assert [params["model"] for params in asked_of(server, "thread/resume")] == ["n", "m"]
 

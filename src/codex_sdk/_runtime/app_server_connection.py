@@ -71,11 +71,11 @@ _INTERRUPT_BOUND = 10.0
 """Seconds for the answer to ``turn/interrupt``, which takes milliseconds. There may be none at all where no
 turn runs: 0.80.0 never gives one, 0.163.0 none where the last turn was interrupted before."""
 
-_PROMPT_BOUND = 300.0
-"""Seconds for the answer to a request of :data:`_PROMPT`, where the program sets no limit: most take
+_ANSWER_BOUND = 300.0
+"""Seconds for the answer to a request of :data:`_ANSWERED_AT_ONCE`, where the program sets none. Most take
 milliseconds; a thread that starts waits for its MCP servers, as long as the configuration lets them."""
 
-_PROMPT = frozenset(
+_ANSWERED_AT_ONCE = frozenset(
     """
     thread/start thread/resume thread/fork thread/read thread/list thread/loaded/list thread/turns/list
     thread/items/list thread/archive thread/unarchive thread/delete thread/unsubscribe thread/name/set
@@ -244,7 +244,7 @@ class AppServerConnection:
     def _limit(self, method: str) -> float | None:
         if self.options.request_timeout is not None:
             return self.options.request_timeout
-        return _PROMPT_BOUND if method in _PROMPT else None
+        return _ANSWER_BOUND if method in _ANSWERED_AT_ONCE else None
 
     def part_of(self, result: object, method: str, *path: str, of: type[T]) -> T:
         """Return what stands at *path* in the server's answer to *method*.

@@ -55,10 +55,6 @@ class MakeAnswerer(Protocol):
         ...
 
 
-_ANSWER_BOUND = 300.0
-"""Seconds for the server's answer to a request: most take milliseconds; a thread that starts waits for its
-MCP servers, which may take as long as the user's configuration lets them."""
-
 _CLOSE_BOUND = 30.0
 """Seconds for the end of a server, which is bounded by itself. Measured: 0.1."""
 
@@ -324,7 +320,6 @@ def _server_options(codex: CodexOptions) -> AppServerOptions:
         config_overrides=merge_config_overrides(UNLOAD_AT_ONCE, codex.config_overrides),
         max_line_bytes=codex.max_line_bytes,
         experimental_api_enabled=True,
-        request_timeout=_ANSWER_BOUND,
     )
 
 

@@ -144,8 +144,8 @@ async def _resumed(connection: AppServerConnection, params: Mapping[str, Any]) -
                 return told
     await let_go(connection, thread_id)
     raise CodexError(
-        f"the app-server keeps thread {thread_id!r} loaded with the options that it had before, perhaps "
-        "because of the configuration's thread_unload_delay_secs; a new client can resume it"
+        f"the app-server keeps thread {thread_id!r} loaded with the options that it had before: another "
+        "client uses it, or the configuration has a thread_unload_delay_secs; a new server can resume it"
     )
 
 
