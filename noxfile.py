@@ -1,7 +1,7 @@
 """The checks of the project. ``nox`` runs all that CI runs, ``nox --list`` tells what there is.
 
-Sessions run side by side, one per processor; ``-j 1`` runs one after the other, and shows their output as it
-comes. Arguments after ``--`` go to pytest: ``nox -j 1 -s tests-3.12 -- -k framing``.
+Sessions run side by side, one more than there are processors; ``-j 1`` runs one after the other, and shows
+their output as it comes. Arguments after ``--`` go to pytest: ``nox -j 1 -s tests-3.12 -- -k framing``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ nox.needs_version = ">=2026.10"
 nox.options.allow_parallel = True
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
-nox.options.parallel = os.cpu_count()
+# The tests wait for processes a third of their time.
+nox.options.parallel = (os.cpu_count() or 1) + 1
 nox.options.reuse_venv = "yes"
 # A Python that is not installed is skipped, with a warning; that none is must not pass for success.
 nox.options.error_on_missing_interpreters = not any(get_interpreter(version) for version in PYTHONS)
@@ -185,8 +186,8 @@ def bench(session: nox.Session) -> None:
 def _in_order() -> Iterator[str]:
     """Yield the sessions as they are to start.
 
-    The real CLI keeps the processors busy, and the other tests often wait. So there is one session with
-    the one beside two with the other, on two processors; what is short comes last, so that both end together.
+    The real CLI keeps the processors busy, and the other tests often wait. So the sessions with the one are
+    spread between those with the other; what is short comes last, so that all end together.
     """
     pythons = iter(PYTHONS)
     for version in reversed(VERIFIED_CLIS):
