@@ -16,7 +16,7 @@ import pytest
 from codex_sdk import AppServerOptions, CodexError, CodexOptions, ThreadOptions
 from codex_sdk._core.recent import KEPT_THREADS
 from codex_sdk._io.process import new_marker
-from codex_sdk._runtime import loaded_threads, opening
+from codex_sdk._runtime import loaded_threads, opening, spawned
 from codex_sdk._runtime.app_server_connection import AppServerConnection, app_server_connection
 from codex_sdk._runtime.app_server_turn import running_turn
 from codex_sdk._runtime.leftovers import Leftovers
@@ -40,6 +40,10 @@ def opened(thread_id: str) -> dict[str, Any]:
         "approvalPolicy": "never",
         "sandbox": {"type": "readOnly", "networkAccess": False},
     }
+
+
+def idle(thread_id: str) -> dict[str, Any]:
+    return {"threadId": thread_id, "status": {"type": "idle"}}
 
 
 class Server(FakeAppServer):
@@ -176,6 +180,28 @@ async def test_a_thread_that_the_server_keeps_is_not_used_with_other_options_tha
         assert len(server.asked("turn/start")) == 1
         server.keeps = False
         await run(link, other, thread_id)
+
+
+async def test_threads_of_agents_are_let_go_of_when_there_are_many(
+    options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spawned, "_KEPT_LOADED", 2)
+    async with Server() as server, threads(server) as link:
+        first = await run(link, options)
+        for number in range(6):
+            await server.notify("thread/status/changed", idle(f"agent-{number}"))
+        await server.notify("thread/status/changed", idle(first))  # no agent's
+        turn = {"id": "u", "status": "inProgress"}
+        await server.notify("turn/started", {"threadId": "agent-0", "turn": turn})
+        await server.notify("thread/closed", {"threadId": "agent-1"})
+        await server.notify("thread/status/changed", {**idle("agent-2"), "status": {}})  # active
+        second = await run(link, options)
+        await run(link, options)
+        assert server.asked("thread/unsubscribe") == ["agent-3", "agent-4"]
+
+        await run(link, options, first)
+        await run(link, options, second)
+        assert server.asked("thread/resume") == []
 
 
 async def test_a_thread_that_is_in_use_or_not_stored_yet_stays_loaded(

@@ -50,6 +50,7 @@ from ..options import AppServerClientInfo, AppServerOptions
 from ..telemetry import in_current_trace, trace_context
 from .leftovers import Leftovers
 from .peer import OnRequest, Peer, connected_peer
+from .spawned import SpawnedThreads
 from .subscriptions import TurnSubscription
 from .tool_calls import ToolRegistry
 
@@ -119,6 +120,7 @@ class AppServerConnection:
         info: what the server says of itself; ``None`` until :meth:`initialize`.
         leftovers: what turns leave behind on this host.
         tools: the functions that Codex calls, by thread; they come before whatever else answers requests.
+        spawned: the threads that the server has started by itself.
         on_unloaded: called with the id of a thread when the server tells that it has unloaded it, before
             anything that the server says afterwards is answered; it must not raise.
     """
@@ -131,6 +133,7 @@ class AppServerConnection:
         self.options = options
         self.info: AppServerInfo | None = None
         self.leftovers: Leftovers = server.leftovers
+        self.spawned: SpawnedThreads = SpawnedThreads()
         self.on_unloaded: Callable[[str], None] = _ignore
         self._unloads: dict[str, anyio.Event] = {}
         self._server = server
@@ -140,9 +143,12 @@ class AppServerConnection:
         """Let go of what is known of a thread that is gone."""
         if unloads(notification.method, notification.params):
             self.leftovers.forget(thread_id)
+            self.spawned.forget(thread_id)
             self.on_unloaded(thread_id)
             if (unload := self._unloads.get(thread_id)) is not None:
                 unload.set()
+        elif notification.method == "thread/status/changed":
+            self.spawned.hear_of(thread_id)
         if notification.method == "thread/deleted":
             self.tools.register(thread_id, None)
 

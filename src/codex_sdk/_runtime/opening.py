@@ -88,6 +88,7 @@ async def open_thread(
     Raises:
         CodexError: the options are refused, or the server refuses, or does less than was asked of it.
     """
+    await _let_go_of_agents(connection)
     asked = await _asked(connection, codex, options, directory, thread_id)
     params = {**asked.params, **more}
     method = "thread/fork" if fork else asked.method
@@ -101,9 +102,18 @@ async def open_thread(
     opened = connection.part_of(told, method, "thread", "id", of=str)
     if method == "thread/resume" and not same_thread(thread_id or "", opened):
         raise ThreadMismatchError(thread_id or "", opened)
+    connection.spawned.ask_for(opened)
     async with _letting_go_if_refused(connection, opened):
         _warn(check_echo(asked, told))
     return OpenThread(opened, told["thread"].get("name"))
+
+
+async def _let_go_of_agents(connection: AppServerConnection) -> None:
+    """Let the server unload threads of agents, where there are many, and those not used for longest."""
+    runs = connection.peer.running_turn
+    for agent in connection.spawned.surplus(lambda thread_id: runs(thread_id) is not None):
+        connection.spawned.forget(agent)
+        await let_go(connection, agent)
 
 
 async def _asked(
