@@ -10,9 +10,13 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 from pydantic_ai import Agent
 from pydantic_ai.capabilities import Instrumentation
+from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import ModelAPIError
+from pydantic_ai.messages import ModelRequest
 from pydantic_ai.models.instrumented import InstrumentationSettings
 
+from codex_sdk import CodexOptions
+from codex_sdk.integrations.pydantic_ai_model import CodexModel, ToolMode
 from codex_sdk.testing import FunctionCall, Gate, HttpReply, Message, ModelServer
 
 from ..tracing import Tracing
@@ -138,6 +142,19 @@ async def test_a_request_that_fails_is_a_span_with_its_error(
     async with ModelServer([HttpReply(429)]) as server, make_model(server) as model:
         with pytest.raises(ModelAPIError):
             await Agent(model).run("Go")
+    span = tracing.the(NAME)
+    assert span.status.status_code is StatusCode.ERROR
+    assert [event.name for event in span.events] == ["exception"]
+
+
+@pytest.mark.parametrize("mode", ["native", "envelope", None])
+async def test_a_request_without_a_cli_is_a_span_with_its_error(
+    mode: ToolMode | None, tracing: Tracing
+) -> None:
+    options = CodexOptions(codex_path_override="/nowhere/codex")
+    async with CodexModel(codex_options=options, tool_mode=mode) as model:
+        with pytest.raises(ModelAPIError):
+            await model_request(model, [ModelRequest.user_text_prompt("Go")])
     span = tracing.the(NAME)
     assert span.status.status_code is StatusCode.ERROR
     assert [event.name for event in span.events] == ["exception"]

@@ -203,8 +203,6 @@ class CodexModel(Model):
         """
         check_allow_model_requests()
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
-        if await self._uses_envelope():
-            return await self._enveloped(messages, settings, parameters)
         async with self._streamed(messages, settings, parameters) as stream:
             async for _ in stream:
                 pass
@@ -225,30 +223,8 @@ class CodexModel(Model):
         """
         check_allow_model_requests()
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
-        if await self._uses_envelope():
-            response = await self._enveloped(messages, settings, parameters)
-            yield CompletedStreamedResponse(
-                response, model_request_parameters=parameters, replay_events=True
-            )
-            return
         async with self._streamed(messages, settings, parameters) as stream:
             yield stream
-
-    async def _enveloped(
-        self,
-        messages: list[ModelMessage],
-        settings: ModelSettings | None,
-        parameters: ModelRequestParameters,
-    ) -> ModelResponse:
-        response: ModelResponse
-        running = self._start_span()
-        try:
-            with running.current():
-                response = await self._envelope.request(messages, settings, parameters)
-            describe_response(running, response)
-            return response
-        finally:
-            running.end()
 
     @asynccontextmanager
     async def _streamed(
@@ -257,7 +233,7 @@ class CodexModel(Model):
         settings: ModelSettings | None,
         parameters: ModelRequestParameters,
     ) -> AsyncGenerator[StreamedResponse, None]:
-        """Give the stream of a turn. While its user has it, no scope of anyio's is open, no span current."""
+        """Give the answer as a stream. While its user has it, no scope is open, and no span current."""
         running = self._start_span()
         try:
             with running.current():
@@ -276,7 +252,13 @@ class CodexModel(Model):
         settings: ModelSettings | None,
         parameters: ModelRequestParameters,
         running: RunningSpan,
-    ) -> CodexStreamedResponse:
+    ) -> StreamedResponse:
+        if await self._uses_envelope():
+            response = await self._envelope.request(messages, settings, parameters)
+            describe_response(running, response)
+            return CompletedStreamedResponse(
+                response, model_request_parameters=parameters, replay_events=True
+            )
         try:
             request = await self._native.begin(messages, settings, parameters)
         except CodexError as error:
