@@ -77,7 +77,7 @@ async def test_the_mode_may_be_found_out_by_several_requests(
 
 
 async def test_threads_may_ask_for_the_servers_of_their_event_loops_at_the_same_time() -> None:
-    servers = NativeServers(CodexOptions(), keep=1, wait=1)
+    servers = NativeServers(partial(NativeServer, CodexOptions(), keep=1, wait=1))
     found: list[NativeServer] = []
 
     async def ask() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import anyio
@@ -28,7 +29,7 @@ from ._pydantic_ai.cleanup import CodexRunCleanup
 from ._pydantic_ai.envelope import EnvelopeMode
 from ._pydantic_ai.errors import model_error
 from ._pydantic_ai.native import NativeMode
-from ._pydantic_ai.native_server import NativeServers
+from ._pydantic_ai.native_server import NativeServer, NativeServers
 from ._pydantic_ai.native_stream import CodexStreamedResponse
 from ._pydantic_ai.native_threads import RunTurns
 from ._pydantic_ai.profile import codex_profile, in_strict_mode
@@ -132,7 +133,9 @@ class CodexModel(Model):
         self._envelope = EnvelopeMode(
             codex, self._thread_options, model_name=self.model_name, system=system
         )
-        self._servers = NativeServers(codex.options, keep=kept_threads, wait=wait_timeout)
+        self._servers = NativeServers(
+            partial(NativeServer, codex.options, keep=kept_threads, wait=wait_timeout)
+        )
         self._native = NativeMode(self._servers, self._thread_options)
         self._tool_mode = tool_mode
         self._entered = 0

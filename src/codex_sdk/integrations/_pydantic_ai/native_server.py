@@ -159,20 +159,14 @@ class NativeServer:
 
 
 class NativeServers:
-    """The servers of one model: event loops cannot share a connection."""
+    """The servers of one model: event loops cannot share a connection.
 
-    def __init__(
-        self,
-        codex: CodexOptions,
-        *,
-        keep: int,
-        wait: float,
-        on_idle: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        self._codex = codex
-        self._on_idle = on_idle
-        self._keep = keep
-        self._wait = wait
+    Args:
+        new_server: makes the server of an event loop.
+    """
+
+    def __init__(self, new_server: Callable[[], NativeServer]) -> None:
+        self._new_server = new_server
         self._servers: dict[Host, NativeServer] = {}
 
     def here(self) -> NativeServer:
@@ -182,9 +176,7 @@ class NativeServers:
             if other.closed:
                 self._servers.pop(other, None)
         if host not in self._servers:
-            self._servers[host] = NativeServer(
-                self._codex, keep=self._keep, wait=self._wait, on_idle=self._on_idle
-            )
+            self._servers[host] = self._new_server()
         return self._servers[host]
 
     def running(self) -> NativeServer | None:

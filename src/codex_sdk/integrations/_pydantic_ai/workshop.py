@@ -6,6 +6,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import anyio
@@ -113,7 +114,9 @@ class Workshop:
     ) -> None:
         self.options = options
         self._limit = conversations
-        self._servers = NativeServers(codex, keep=keep, wait=wait, on_idle=self._on_idle)
+        self._servers = NativeServers(
+            partial(NativeServer, codex, keep=keep, wait=wait, on_idle=self._on_idle)
+        )
         self._visits: dict[Host, _Visits] = {}
         self._places: OrderedDict[str, Place] = OrderedDict()
 
