@@ -344,7 +344,9 @@ async def test_processes_that_cannot_be_ended_are_told_of(
     with pytest.warns(RuntimeWarning, match="could not be ended"):
         async with run(script) as process:
             refused.append(int(await process.receive()))
-    os.kill(refused[0], signal.SIGKILL)
+    left = psutil.Process(refused[0])
+    left.kill()
+    left.wait(20)
     monkeypatch.undo()
 
 
