@@ -91,10 +91,10 @@ class TurnServer(FakeAppServer):
         await self.notify("turn/completed", {**of, "turn": turn})
         return {"turn": turn}
 
-    async def unload(self, request: ClientRequest) -> dict[str, Any]:
+    async def unload(self, request: ClientRequest) -> None:
         """Unload a thread, as a server does that delays it by nothing."""
+        await request.reply({"status": "unsubscribed"})
         await self.notify("thread/closed", {"threadId": request.params["threadId"]})
-        return {"status": "unsubscribed"}
 
     def says(self, *pieces: str) -> Callable[[ClientRequest], Awaitable[Any]]:
         """Return a reply to ``turn/start``."""
@@ -376,8 +376,9 @@ async def test_a_malformed_notification_is_a_parse_error_and_ends_the_turn(
 async def test_a_time_limit_does_not_reach_beyond_the_turns_end(options: ThreadOptions) -> None:
     async with a_server() as server, connected(server) as codex:
         thread = codex.start_thread(options)
-        async with thread.stream("hi", TurnOptions(timeout=0.3)) as stream:
-            await anyio.sleep(0.6)  # a slow reader of a turn that was over in time
+        await thread.run("hi")  # so that the limit is not for connecting too
+        async with thread.stream("hi", TurnOptions(timeout=1.0)) as stream:
+            await anyio.sleep(1.3)  # a slow reader of a turn that was over in time
             assert (await stream.turn()).final_response == "Hello"
 
 

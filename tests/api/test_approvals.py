@@ -402,11 +402,18 @@ def test_handlers_are_functions_and_their_time_a_number() -> None:
 async def test_a_request_can_be_taken_and_answered_in_its_own_time() -> None:
     async with turns(unclaimed_request_timeout=0.5) as fake:
         async with fake.client.turn_session(THREAD, "hi") as session:
-            approvals = [
-                await fake.begin_asking(COMMAND, THREAD, "u-1", command=str(number))
-                for number in range(2)
-            ]
-            taken = [await session.next_request(), await session.next_request()]
+            taken: list[AppServerRequest | None] = []
+
+            async def take() -> None:
+                taken.extend([await session.next_request() for _ in range(2)])
+
+            async with anyio.create_task_group() as task_group:
+                task_group.start_soon(take)
+                await anyio.wait_all_tasks_blocked()  # each is taken when it comes
+                approvals = [
+                    await fake.begin_asking(COMMAND, THREAD, "u-1", command=str(number))
+                    for number in range(2)
+                ]
             await anyio.sleep(0.6)  # longer than a request waits to be taken
             for request, decision in zip(taken, ("accept", "cancel"), strict=True):
                 assert request is not None

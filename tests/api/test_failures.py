@@ -223,7 +223,7 @@ async def test_another_thread_than_the_one_asked_for_is_an_error(
     codex_like: MakeCodex, tmp_path: Path
 ) -> None:
     codex = codex_like(
-        f"started(); time.sleep(0.2); message('new'); open({str(tmp_path)!r} + '/acted', 'w')"
+        f"started(); time.sleep(10); message('new'); open({str(tmp_path)!r} + '/acted', 'w')"
     )
     thread = codex.resume_thread("01a2b3c4-0000-7000-8000-00000000ffff")
     with pytest.raises(ThreadMismatchError) as caught:

@@ -278,8 +278,9 @@ class TestEnds:
         assert outcomes(tracing) == [failed(CodexAbortError), FINE]
 
     async def test_the_time_limit(self, codex_like: MakeCodex, tracing: Tracing) -> None:
+        thread = codex_like(SLEEPER).start_thread()
         with pytest.raises(CodexTimeoutError):
-            await codex_like(SLEEPER).start_thread().run("hi", TurnOptions(timeout=1.0))
+            await thread.run("hi", TurnOptions(timeout=4.0))  # in which it has to tell its id
         assert outcomes(tracing) == [failed(CodexTimeoutError), FINE]
 
     async def test_a_cancelled_scope(self, codex_like: MakeCodex, tracing: Tracing) -> None:

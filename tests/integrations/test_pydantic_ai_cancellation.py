@@ -244,8 +244,12 @@ async def test_runs_do_not_depend_on_the_one_that_started_the_server(
     assert [result.output for result in results] == ["Hi.", "Hi."]
 
 
-async def answer_to(model: CodexModel, how: str) -> None:
-    """Begin to read the answer of an agent, and leave in one of the ways there are."""
+PATIENCE = 5.0
+"""Seconds in which a model begins to answer, on any machine. It takes some tenths."""
+
+
+async def answer_to(model: CodexModel, how: str, begun: Gate) -> None:
+    """Begin to read the answer of an agent, which stops at a gate, and leave in one of the ways there are."""
     agent = Agent(model)
     if how == "events are left":
         async with agent.run_stream_events("Go") as events:
@@ -257,12 +261,14 @@ async def answer_to(model: CodexModel, how: str) -> None:
             async for _ in result.stream_text(debounce_by=None):
                 raise LookupError(how)
     elif how == "a scope is cancelled":
-        with anyio.move_on_after(1.0):
-            await agent.run("Go")
+        async with anyio.create_task_group() as group:
+            group.start_soon(agent.run, "Go")
+            await begun.reached()
+            group.cancel_scope.cancel()
     elif how == "a run takes too long":
-        await agent.run("Go", timeout=1.0)
+        await agent.run("Go", timeout=PATIENCE)
     else:
-        await agent.run("Go", model_settings={"request_timeout": 1.0})
+        await agent.run("Go", model_settings={"request_timeout": PATIENCE})
 
 
 @asyncio_only
@@ -279,11 +285,12 @@ async def answer_to(model: CodexModel, how: str) -> None:
 async def test_however_an_answer_is_left_its_turn_stops(
     make_model: MakeModel, how: str, error: type[Exception] | None
 ) -> None:
-    async with ModelServer([Message("Two", Gate(), " and two")]) as server:
+    gate = Gate()
+    async with ModelServer([Message("Two", gate, " and two")]) as server:
         async with make_model(server) as model:
             await model._servers.here().connect()
             with pytest.raises(error) if error else nullcontext():
-                await answer_to(model, how)
+                await answer_to(model, how, gate)
             await until(lambda: not runs_turns(model))
             assert len(server.requests) == 1
 

@@ -12,7 +12,7 @@ from textwrap import dedent
 import anyio
 import pytest
 
-from codex_sdk._io import stopping
+from codex_sdk._io import process, stopping
 from codex_sdk._io.process import ChildProcess
 
 from .conftest import SHAPES, Run, command, until_ready
@@ -21,6 +21,14 @@ Survivors = Callable[[], list[str]]
 Leave = Callable[[Run, str], Awaitable[None]]
 
 pytestmark = pytest.mark.usefixtures("short_graces")
+
+
+@pytest.fixture
+def long_graces(short_graces: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for who does obey, however slow the machine is: who takes too long is killed."""
+    monkeypatch.setattr(process, "SHUTDOWN_BOUND", 60.0)
+    monkeypatch.setattr(stopping, "_LEADER_GRACE", 20.0)
+    monkeypatch.setattr(stopping, "_PARTING_GRACE", 20.0)
 
 
 async def by_its_end(run: Run, script: str) -> None:
@@ -107,6 +115,7 @@ async def test_nothing_is_left_where_no_shield_holds(
     await _check(run, survivors, leave, shape)
 
 
+@pytest.mark.usefixtures("long_graces")
 async def test_what_an_exited_child_started_in_its_own_group_may_end_by_itself(
     run: Run, survivors: Survivors, tmp_path: Path
 ) -> None:
@@ -138,6 +147,7 @@ async def _check(run: Run, survivors: Survivors, leave: Leave, shape: str) -> No
 OBEDIENT = "signal.signal(15, lambda *_: os._exit(7)); ready(); time.sleep(600)"
 
 
+@pytest.mark.usefixtures("long_graces")
 async def test_a_child_is_asked_before_it_is_killed(run: Run) -> None:
     with anyio.CancelScope() as scope:
         async with run(
@@ -149,6 +159,7 @@ async def test_a_child_is_asked_before_it_is_killed(run: Run) -> None:
     assert asked.returncode == 7
 
 
+@pytest.mark.usefixtures("long_graces")
 async def test_an_async_generator_that_is_closed_asks_its_child_too(run: Run) -> None:
     async def generate() -> AsyncGenerator[ChildProcess, None]:
         async with run(OBEDIENT) as process:

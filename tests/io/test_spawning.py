@@ -131,7 +131,6 @@ async def test_too_many_open_files(
 ) -> None:
     monkeypatch.setattr(pipes, "RELAYED", relayed)
     monkeypatch.setattr(stopping, "_COMMAND_GRACE", 0.05)
-    monkeypatch.setattr(stopping, "_KILL_BOUND", 0.2)
     error = None
     with _files_left(count):
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from codex_sdk import AppServerClosedError, AppServerOptions, AppServerTimeoutError
+from codex_sdk._runtime import app_server_turn
 from codex_sdk._runtime.app_server_connection import AppServerConnection, app_server_connection
 from codex_sdk._runtime.app_server_turn import running_turn
 from codex_sdk.testing import FakeAppServer
@@ -88,14 +90,20 @@ async def test_a_cancelled_block_still_interrupts_its_turn(server: FakeAppServer
         assert turn.final == {**TURN, "status": "interrupted"}
 
 
-async def test_a_turn_that_is_started_too_late_is_interrupted(server: FakeAppServer) -> None:
+async def test_a_turn_that_is_started_too_late_is_interrupted(
+    server: FakeAppServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_server_turn, "_LATE_GRACE", 10.0)
+
     async def start_late(request: ClientRequest) -> object:
         await anyio.sleep(0.3)
         await server.notify("turn/started", {"threadId": "t", "turn": TURN})
         return {"turn": TURN}
 
     server.on("turn/start", start_late)
-    async with connected(server, request_timeout=0.1) as connection:
+    options = {"request_timeout": 0.1, "auto_initialize": False}
+    async with connected(server, **options) as connection:
+        await connection.request("initialize", timeout=inf)  # it may take longer than that
         with pytest.raises(AppServerTimeoutError, match="turn/start"):
             async with running_turn(connection, "t", {}):
                 raise AssertionError("it was not started in time")
@@ -114,7 +122,7 @@ async def test_the_thread_is_free_when_the_block_is_left(server: FakeAppServer) 
 
 async def test_a_block_whose_connection_ends_is_left_at_once(server: FakeAppServer) -> None:
     async with connected(server) as connection:
-        with anyio.fail_after(3), pytest.raises(AppServerClosedError):
+        with anyio.fail_after(10), pytest.raises(AppServerClosedError):
             async with running_turn(connection, "t", {}) as turn:
                 server.hang_up()
                 while True:
