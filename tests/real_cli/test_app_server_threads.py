@@ -40,7 +40,7 @@ from codex_sdk import (
     TurnFailedError,
     TurnOptions,
 )
-from codex_sdk._runtime import loaded_threads, spawned
+from codex_sdk._runtime import loaded_threads, server_threads
 from codex_sdk.app_server.approvals import ApprovalDecisions, RequestHandlers
 from codex_sdk.testing import (
     AddFile,
@@ -235,7 +235,7 @@ async def test_threads_of_agents_do_not_stay_loaded_for_ever(
 ) -> None:
     if legacy:
         pytest.skip("0.80.0 has no agents")
-    monkeypatch.setattr(spawned, "_KEPT_LOADED", 1)
+    monkeypatch.setattr(server_threads, "_KEPT_AGENTS", 1)
 
     def model(request: ModelRequest) -> Any:
         if request.prompt == "you are an agent" or request.function_outputs():
@@ -573,6 +573,23 @@ async def test_a_thread_whose_turn_has_failed_goes_on_with_other_options(
             assert not file.exists()
             await codex.resume_thread(thread.id, known).run("three")
             assert server.requests[-1].json["reasoning"].get("effort") != "low"
+
+
+async def test_a_thread_in_use_keeps_its_options(connect: Connect, known: ThreadOptions) -> None:
+    gate = Gate()
+    other = attrs.evolve(known, model_reasoning_effort="low")
+    async with ModelServer(["one", Message(gate, "two"), "three"]) as server:
+        async with connect(server) as codex, anyio.create_task_group() as task_group:
+            thread = codex.start_thread(known)
+            await thread.run("1")
+            assert thread.id is not None
+            task_group.start_soon(thread.run, "2")
+            await gate.reached()
+            same = codex.resume_thread(thread.id.upper(), other)
+            with pytest.raises(CodexError, match="already runs a turn"):
+                await same.run("3")
+            gate.release()
+        assert len(server.requests) == 2
 
 
 async def test_many_threads_at_once_change_their_options(

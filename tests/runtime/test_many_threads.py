@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -13,10 +14,16 @@ import anyio
 import attrs
 import pytest
 
-from codex_sdk import AppServerOptions, CodexError, CodexOptions, ThreadOptions
+from codex_sdk import (
+    AppServerClosedError,
+    AppServerOptions,
+    CodexError,
+    CodexOptions,
+    ThreadOptions,
+)
 from codex_sdk._core.recent import KEPT_THREADS
 from codex_sdk._io.process import new_marker
-from codex_sdk._runtime import loaded_threads, opening, spawned
+from codex_sdk._runtime import loaded_threads, opening, server_threads
 from codex_sdk._runtime.app_server_connection import AppServerConnection, app_server_connection
 from codex_sdk._runtime.app_server_turn import running_turn
 from codex_sdk._runtime.leftovers import Leftovers
@@ -40,6 +47,9 @@ def opened(thread_id: str) -> dict[str, Any]:
         "approvalPolicy": "never",
         "sandbox": {"type": "readOnly", "networkAccess": False},
     }
+
+
+NOT_LOADED = {"type": "notLoaded"}
 
 
 def idle(thread_id: str) -> dict[str, Any]:
@@ -69,14 +79,22 @@ class Server(FakeAppServer):
         self.options.setdefault(thread_id, request.params["model"])
         return opened(thread_id) | {"model": self.options[thread_id]}
 
-    async def unload(self, request: ClientRequest) -> dict[str, Any]:
+    async def load_anew(self, request: ClientRequest) -> dict[str, Any]:
+        """Load a thread that nobody is subscribed to with other options, as ``thread/resume`` does."""
         thread_id = request.params["threadId"]
-        if thread_id not in self.options:
-            return {"status": "notLoaded"}
-        if not self.keeps:
+        del self.options[thread_id]
+        await self.notify("thread/status/changed", {"threadId": thread_id, "status": NOT_LOADED})
+        await self.notify("thread/status/changed", idle(thread_id))
+        return self.load(thread_id, request)
+
+    async def unload(self, request: ClientRequest) -> None:
+        thread_id = request.params["threadId"]
+        loaded = thread_id in self.options
+        await request.reply({"status": "unsubscribed" if loaded else "notLoaded"})
+        if loaded and not self.keeps:
             del self.options[thread_id]
+            await self.notify("thread/status/changed", {**idle(thread_id), "status": NOT_LOADED})
             await self.notify("thread/closed", {"threadId": thread_id})
-        return {"status": "unsubscribed"}
 
     async def run(self, request: ClientRequest) -> dict[str, Any]:
         thread_id = request.params["threadId"]
@@ -105,9 +123,11 @@ async def connected(server: FakeAppServer) -> AsyncIterator[AppServerConnection]
 
 
 @asynccontextmanager
-async def threads(server: FakeAppServer) -> AsyncIterator[LoadedThreads]:
+async def threads(
+    server: FakeAppServer, codex: CodexOptions | None = None
+) -> AsyncIterator[LoadedThreads]:
     async with connected(server) as connection, anyio.create_task_group() as task_group:
-        link = LoadedThreads(CodexOptions(), connection)
+        link = LoadedThreads(codex or CodexOptions(), connection)
         task_group.start_soon(link.serve)
         yield link
         task_group.cancel_scope.cancel()
@@ -167,25 +187,166 @@ async def test_a_thread_is_let_go_of_before_it_is_loaded_with_other_options(
         assert server.options == {thread_id: "m"}
 
 
-async def test_a_thread_that_the_server_keeps_is_not_used_with_other_options_than_asked(
+async def test_a_thread_that_the_server_keeps_is_used_with_the_options_that_it_has_only(
     options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "_PATIENCE", (0.0, 0.1))
+    monkeypatch.setattr(opening, "_UNLOAD_PATIENCE", 0.05)
+    monkeypatch.setattr(opening, "_UNLOAD_BOUND", 0.05)
     other = attrs.evolve(options, model_reasoning_effort="low")
     async with Server() as server, threads(server) as link:
         thread_id = await run(link, options)
         server.keeps = True
-        with pytest.raises(CodexError, match="keeps thread 't-0' loaded"):
-            await run(link, other, thread_id)
+        for _ in range(2):
+            with pytest.raises(CodexError, match="keeps thread 't-0' loaded"):
+                await run(link, other, thread_id)
         assert len(server.asked("turn/start")) == 1
+        resumed = len(server.asked("thread/resume"))
+        await run(link, options, thread_id)
+        assert len(server.asked("thread/resume")) == resumed
         server.keeps = False
         await run(link, other, thread_id)
+
+
+async def test_a_server_with_a_delay_of_its_own_is_not_waited_for(
+    options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_UNLOAD_PATIENCE", 1000)
+    delay = CodexOptions(config_overrides={"thread_unload_delay_secs": 600})
+    async with Server() as server, threads(server, delay) as link:
+        thread_id = await run(link, options)
+        server.keeps = True
+        server.on("thread/resume", server.load_anew)
+        with anyio.fail_after(60):
+            await run(link, attrs.evolve(options, model="other"), thread_id)
+        assert server.options == {thread_id: "other"}
+
+
+@pytest.mark.parametrize("answer", [ErrorReply("unknown variant `thread/unsubscribe`"), {}])
+async def test_a_server_that_cannot_be_unsubscribed_from_can_resume(
+    options: ThreadOptions, answer: Any
+) -> None:
+    async with Server() as server, threads(server) as link:
+        server.on("thread/unsubscribe", answer)
+        await run(link, options, "t-9")
+
+
+async def test_a_turn_that_is_being_started_keeps_its_thread_as_it_is(
+    options: ThreadOptions,
+) -> None:
+    other = attrs.evolve(options, model="other")
+    starting, answer = anyio.Event(), anyio.Event()
+
+    async def start(request: ClientRequest) -> Any:
+        starting.set()
+        await answer.wait()
+        return await server.run(request)
+
+    async with Server() as server, threads(server) as link:
+        thread_id = await run(link, options)
+        server.on("turn/start", start)
+        async with anyio.create_task_group() as task_group:
+            task_group.start_soon(run, link, options, thread_id)
+            await starting.wait()
+            with pytest.raises(CodexError, match="already runs a turn"):
+                await run(link, other, thread_id)
+            answer.set()
+        assert server.asked("thread/unsubscribe") == []
+        await run(link, other, thread_id)
+
+
+async def test_a_thread_has_one_id_in_whatever_spelling(options: ThreadOptions) -> None:
+    thread_id = "01a2b3c4-0000-7000-8000-00000000000a"
+    async with Server() as server, threads(server) as link:
+        await run(link, options, thread_id)
+        for other in (thread_id.upper(), thread_id.replace("-", "")):
+            assert await run(link, options, other) == thread_id
+        assert server.asked("thread/resume") == [thread_id]
+        await run(link, attrs.evolve(options, model="other"), thread_id.upper())
+        assert server.options == {thread_id: "other"}
+
+
+async def test_what_is_told_of_an_earlier_unloading_is_not_taken_for_the_next(
+    options: ThreadOptions,
+) -> None:
+    third = attrs.evolve(options, model="third")
+    unloads = 0
+    resuming = anyio.Event()
+
+    async def unload(request: ClientRequest) -> None:
+        nonlocal unloads
+        unloads += 1
+        thread_id = request.params["threadId"]
+        if unloads == 1:
+            await request.reply({"status": "unsubscribed"})
+            del server.options[thread_id]
+            await server.notify(
+                "thread/status/changed", {"threadId": thread_id, "status": NOT_LOADED}
+            )
+        else:
+            await server.notify("thread/closed", {"threadId": thread_id})  # of the first time
+            await server.unload(request)
+
+    async def resume(request: ClientRequest) -> Any:
+        loaded = server.load(request.params["threadId"], request)
+        if not resuming.is_set():
+            resuming.set()
+            await anyio.sleep_forever()
+        return loaded
+
+    async with Server() as server, threads(server) as link:
+        thread_id = await run(link, options)
+        server.on("thread/unsubscribe", unload)
+        server.on("thread/resume", resume)
+        async with anyio.create_task_group() as task_group:
+            task_group.start_soon(run, link, attrs.evolve(options, model="other"), thread_id)
+            await resuming.wait()
+            task_group.cancel_scope.cancel()
+        assert server.options == {thread_id: "other"}
+        await run(link, third, thread_id)
+        assert server.options == {thread_id: "third"}
+
+
+async def test_what_the_server_says_last_holds(options: ThreadOptions) -> None:
+    async def resume(request: ClientRequest) -> None:
+        thread_id = request.params["threadId"]
+        renamed = {"threadId": thread_id, "threadName": "another name"}
+        messages = [
+            {"id": request.id, "result": opened(thread_id)},
+            {"method": "thread/name/updated", "params": renamed},
+            {"method": "thread/closed", "params": {"threadId": thread_id}},
+        ]
+        lines = [json.dumps(message).encode() + b"\n" for message in messages]
+        await server.send_raw(b"".join(lines))
+        await anyio.sleep_forever()
+
+    async with Server() as server, threads(server) as link:
+        server.on("thread/resume", resume)
+        for turn in range(2):
+            async with link.loaded("t-7", options, None):
+                assert link.names.get("t-7") == "another name"
+            assert len(server.asked("thread/resume")) == turn + 1
+
+
+async def test_a_connection_that_ends_is_not_waited_for(
+    options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_UNLOAD_PATIENCE", 1000)
+
+    async def hang_up(request: ClientRequest) -> None:
+        await request.reply({"status": "unsubscribed"})
+        server.hang_up(exit_code=3)
+
+    async with Server() as server, threads(server) as link:
+        thread_id = await run(link, options)
+        server.on("thread/unsubscribe", hang_up)
+        with anyio.fail_after(60), pytest.raises(AppServerClosedError):
+            await run(link, attrs.evolve(options, model="other"), thread_id)
 
 
 async def test_threads_of_agents_are_let_go_of_when_there_are_many(
     options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spawned, "_KEPT_LOADED", 2)
+    monkeypatch.setattr(server_threads, "_KEPT_AGENTS", 2)
     async with Server() as server, threads(server) as link:
         first = await run(link, options)
         for number in range(6):
@@ -195,6 +356,7 @@ async def test_threads_of_agents_are_let_go_of_when_there_are_many(
         await server.notify("turn/started", {"threadId": "agent-0", "turn": turn})
         await server.notify("thread/closed", {"threadId": "agent-1"})
         await server.notify("thread/status/changed", {**idle("agent-2"), "status": {}})  # active
+        await anyio.wait_all_tasks_blocked()
         second = await run(link, options)
         await run(link, options)
         assert server.asked("thread/unsubscribe") == ["agent-3", "agent-4"]

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
-__all__ = ["Address", "address_of", "is_duplicate_of_old_clis", "unloads"]
+__all__ = ["Address", "address_of", "is_duplicate_of_old_clis", "opens", "unloads"]
 
 _DUPLICATES = "codex/event/"
+
+_OPENING = frozenset({"thread/start", "thread/resume", "thread/fork"})
 
 _UNLOADING = frozenset({"thread/closed", "thread/archived", "thread/deleted"})
 
@@ -35,6 +37,11 @@ def address_of(params: Mapping[str, Any]) -> Address:
 def is_duplicate_of_old_clis(method: str) -> bool:
     """Whether a notification is of the older protocol that 0.80.0 repeats every event in."""
     return method.startswith(_DUPLICATES)
+
+
+def opens(method: str) -> bool:
+    """Whether a request has the server load a thread, of which its answer tells."""
+    return method in _OPENING
 
 
 def unloads(method: str, params: Mapping[str, Any]) -> bool:

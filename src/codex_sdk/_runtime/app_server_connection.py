@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    contextmanager,
-)
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,7 +30,7 @@ from .._core.environment import checked_api_key, child_environment
 from .._core.jsonrpc import Notification, Request
 from .._core.redaction import redact, redact_data
 from .._core.results import part_of
-from .._core.routing import unloads
+from .._core.routing import opens, unloads
 from .._core.versions import PINNED, CliVersion, parse_cli_version
 from .._io.locate import find_codex
 from .._io.process import new_marker, owned_process
@@ -45,12 +41,13 @@ from ..exceptions import (
     AppServerTimeoutError,
     CodexAppServerError,
     CodexError,
+    CodexParseError,
 )
 from ..options import AppServerClientInfo, AppServerOptions
 from ..telemetry import in_current_trace, trace_context
 from .leftovers import Leftovers
 from .peer import OnRequest, Peer, connected_peer
-from .spawned import SpawnedThreads
+from .server_threads import ServerThreads
 from .subscriptions import TurnSubscription
 from .tool_calls import ToolRegistry
 
@@ -120,9 +117,11 @@ class AppServerConnection:
         info: what the server says of itself; ``None`` until :meth:`initialize`.
         leftovers: what turns leave behind on this host.
         tools: the functions that Codex calls, by thread; they come before whatever else answers requests.
-        spawned: the threads that the server has started by itself.
-        on_unloaded: called with the id of a thread when the server tells that it has unloaded it, before
-            anything that the server says afterwards is answered; it must not raise.
+        threads: the threads that the server has loaded.
+        on_thread_notification: called with each notification about a thread as a whole, and the thread's id,
+            when it comes in, before anybody hears what the server says afterwards; it must not raise.
+        on_thread_opened: called likewise with what the server answers of a thread that it has loaded, and the
+            thread's id.
     """
 
     def __init__(
@@ -133,34 +132,31 @@ class AppServerConnection:
         self.options = options
         self.info: AppServerInfo | None = None
         self.leftovers: Leftovers = server.leftovers
-        self.spawned: SpawnedThreads = SpawnedThreads()
-        self.on_unloaded: Callable[[str], None] = _ignore
-        self._unloads: dict[str, anyio.Event] = {}
+        self.threads: ServerThreads = ServerThreads()
+        self.on_thread_notification: Callable[[Notification, str], None] = _ignore
+        self.on_thread_opened: Callable[[Mapping[str, Any], str], None] = _ignore
         self._server = server
-        peer.on_thread_notification = self._take_note
+        peer.on_thread_notification = self._take_notification
+        peer.on_end = self.threads.end
 
-    def _take_note(self, notification: Notification, thread_id: str) -> None:
-        """Let go of what is known of a thread that is gone."""
+    def _take_notification(self, notification: Notification, thread_id: str) -> None:
         if unloads(notification.method, notification.params):
             self.leftovers.forget(thread_id)
-            self.spawned.forget(thread_id)
-            self.on_unloaded(thread_id)
-            if (unload := self._unloads.get(thread_id)) is not None:
-                unload.set()
-        elif notification.method == "thread/status/changed":
-            self.spawned.hear_of(thread_id)
+            self.threads.unload(thread_id)
+        elif notification.method in ("thread/started", "thread/status/changed"):
+            self.threads.hear_of(thread_id)
         if notification.method == "thread/deleted":
             self.tools.register(thread_id, None)
+        self.on_thread_notification(notification, thread_id)
 
-    @contextmanager
-    def noticing_unload(self, thread_id: str) -> Generator[anyio.Event, None, None]:
-        """Yield an event that is set when the server unloads a thread during the block; one at a time."""
-        unload = self._unloads[thread_id] = anyio.Event()
+    def _take_opened(self, method: str, answer: Any) -> None:
+        self.leftovers.learn(method, answer)
         try:
-            yield unload
-        finally:
-            if self._unloads.get(thread_id) is unload:
-                del self._unloads[thread_id]
+            thread_id = self.part_of(answer, method, "thread", "id", of=str)
+        except CodexParseError:
+            return  # as whoever has asked will find
+        self.threads.open(thread_id)
+        self.on_thread_opened(answer["thread"], thread_id)
 
     @property
     def version(self) -> CliVersion | None:
@@ -238,9 +234,9 @@ class AppServerConnection:
         limit = self._limit(method) if timeout is None else timeout
         try:
             with anyio.move_on_after(None if limit == inf else limit):
-                result = await self._ask_patiently(method, params or {}, on_result)
-                self.leftovers.learn(method, result)
-                return result
+                if on_result is None and opens(method):
+                    on_result = partial(self._take_opened, method)
+                return await self._ask_patiently(method, params or {}, on_result)
         except CodexAppServerError as error:
             raise self._explained(error) from None
         raise AppServerTimeoutError(
@@ -518,5 +514,5 @@ def _user_config(environment: Mapping[str, str]) -> Mapping[str, Any]:
         return {}  # if it is at fault, the CLI says so itself
 
 
-def _ignore(_: str) -> None:
+def _ignore(_: object, __: str) -> None:
     """Take no note."""

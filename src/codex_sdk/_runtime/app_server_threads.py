@@ -19,6 +19,7 @@ from .._core.checks import encoded_prompt
 from .._core.item_mapping import TurnMapper
 from .._core.jsonrpc import Notification, Request
 from .._core.server_requests import COMMAND_APPROVAL, ApprovalDecisions
+from .._core.thread_ids import canonical_thread_id
 from .._core.thread_params import turn_input
 from .._core.toml import merge_config_overrides
 from .._host import Host, current_host
@@ -205,8 +206,9 @@ class AppServerThreads:
             CodexError: the server refuses.
         """
         link = await self._link()
-        result: Any = await link.connection.request(method, params)
-        link.take_note(method, params)
+        result: Any = await link.connection.request(
+            method, params, on_result=lambda _: link.take_note(method, params)
+        )
         return cast("dict[str, Any]", result) if isinstance(result, dict) else {}
 
     async def list_threads(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,6 +228,7 @@ class AppServerThreads:
 
     def name_of(self, thread_id: str) -> str | None:
         """Return a thread's name, as far as the server has told it."""
+        thread_id = canonical_thread_id(thread_id)
         names = (home.link.names for home in list(self._homes.values()) if home.link is not None)
         return next((known.get(thread_id) for known in names if thread_id in known), None)
 
@@ -349,7 +352,6 @@ class _TurnEvents:
             first, self._first = self._first, []
             return first
         while await self._has_more():
-            await checkpoint()  # a warning that came before may still be on its way
             batch, self._batch = self._batch, ()
             warned = self._link.take_warnings(self._running.thread_id)
             if events := self._mapper.events([*warned, *batch]):

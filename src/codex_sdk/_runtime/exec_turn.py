@@ -14,7 +14,6 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mappi
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Union
-from uuid import UUID
 
 import anyio
 import attrs
@@ -26,6 +25,7 @@ from .._core.decoding import EventDecoder
 from .._core.environment import child_environment
 from .._core.framing import LineFramer
 from .._core.redaction import redact
+from .._core.thread_ids import same_thread
 from .._core.versions import PINNED, CliVersion, parse_cli_version
 from .._io.locate import CodexBinary, find_codex
 from .._io.process import ChildProcess, new_marker, owned_process
@@ -51,7 +51,7 @@ from ..options import CodexOptions, ThreadOptions
 from ..telemetry import RunningSpan, in_current_trace, span
 from .channel import Channel, producing
 
-__all__ = ["ExecRequest", "TurnEvents", "exec_turn", "same_thread"]
+__all__ = ["ExecRequest", "TurnEvents", "exec_turn"]
 
 _EXIT_GRACE = 10.0
 """Seconds that a CLI has to exit after its last event: current ones flush their history in about 0.2 s,
@@ -387,11 +387,3 @@ _REMEDIES = {
 """Verified with 0.80.0 (the first), 0.163.0 and 0.169.0."""
 
 _MILESTONES = frozenset({ThreadStartedEvent, TurnCompletedEvent, TurnFailedEvent})
-
-
-def same_thread(requested: str, actual: str) -> bool:
-    """Whether two texts are the id of one thread."""
-    try:
-        return UUID(requested) == UUID(actual)
-    except ValueError:
-        return requested == actual

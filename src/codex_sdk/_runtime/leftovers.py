@@ -9,20 +9,18 @@ from os import PathLike, fspath
 from typing import Any, cast
 
 from .._core.recent import Recent
+from .._core.routing import opens
 from .._io.commands import TurnCommands
 from .._io.sandbox_litter import removing_sandbox_litter
 
 __all__ = ["Leftovers"]
-
-_OPENING = frozenset({"thread/start", "thread/resume", "thread/fork"})
-"""Requests whose results tell where a thread works."""
 
 _PLACE = {
     "cwd": "cwd",
     "sandbox": "sandboxPolicy",
     "runtimeWorkspaceRoots": "runtimeWorkspaceRoots",
 }
-"""What tells that, in those results, and in the params of a turn."""
+"""What tells where a thread works, when it is loaded, and in the params of a turn."""
 
 
 class Leftovers:
@@ -50,7 +48,7 @@ class Leftovers:
 
     def learn(self, method: str, result: object) -> None:
         """Take note of where a thread works, if the result of a request tells that."""
-        if self._environment is not None and method in _OPENING and isinstance(result, dict):
+        if self._environment is not None and opens(method) and isinstance(result, dict):
             opened = cast("dict[str, Any]", result)
             thread = opened.get("thread")
             if isinstance(thread, dict):

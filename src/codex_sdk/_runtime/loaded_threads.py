@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import anyio
@@ -12,12 +12,14 @@ import attrs
 
 from .._core.jsonrpc import Notification
 from .._core.recent import Recent
+from .._core.routing import unloads
+from .._core.thread_ids import canonical_thread_id
 from ..exceptions import CodexError
 from ..options import CodexOptions, ThreadOptions
 from ..tools import ToolSet
 from .app_server_connection import AppServerConnection
 from .app_server_turn import RunningTurn
-from .opening import checked_directory, let_go, open_thread
+from .opening import ThreadKeptError, checked_directory, let_go, open_thread
 from .tool_calls import check_tools_can_be_used
 
 __all__ = ["LoadedThreads"]
@@ -48,11 +50,26 @@ class _Loaded:
 
 
 class _Use:
-    """That tasks load a thread, or run a turn on it."""
+    """That tasks load a thread, or run a turn on it.
+
+    Attributes:
+        count: how many tasks do.
+        holders: how many of them have loaded it: it is to stay loaded as it is.
+    """
 
     def __init__(self) -> None:
         self.count = 0
+        self.holders = 0
         self.loading = anyio.Lock()
+
+    @contextmanager
+    def held(self) -> Generator[None, None, None]:
+        """Hold the thread during the block."""
+        self.holders += 1
+        try:
+            yield
+        finally:
+            self.holders -= 1
 
 
 class LoadedThreads:
@@ -74,33 +91,32 @@ class LoadedThreads:
         self._turns: dict[str, RunningTurn] = {}
         self._used: dict[str, _Use] = {}
         self._warnings: Recent[deque[Notification]] = Recent()
-        connection.on_unloaded = self._forget
-
-    def _forget(self, thread_id: str) -> None:
-        self._loaded.drop(thread_id)
-        self._warnings.drop(thread_id)
+        connection.on_thread_notification = self._take
+        connection.on_thread_opened = self._take_opened
 
     async def serve(self) -> None:
-        """Take what the server tells of threads and of no turn, up to the connection's end."""
+        """Drop what the server tells of no turn, up to the connection's end: it was noted when it came."""
         try:
             while True:
-                for notification in await self.connection.peer.notifications.receive_batch():
-                    self._take(notification)
+                await self.connection.peer.notifications.receive_batch()
         except (anyio.EndOfStream, CodexError):
             return
 
-    def _take(self, notification: Notification) -> None:
-        thread_id = notification.params.get("threadId")
-        if not isinstance(thread_id, str):
-            return
+    def _take(self, notification: Notification, thread_id: str) -> None:
         if notification.method == "warning":
             told = self._warnings.get(thread_id) or deque(maxlen=_KEPT_WARNINGS)
             told.append(notification)
             self._warnings.put(thread_id, told)
-        elif notification.method == "thread/deleted":
-            self.names.drop(thread_id)
         elif notification.method == "thread/name/updated":
             self._name(thread_id, notification.params.get("threadName"))
+        elif unloads(notification.method, notification.params):
+            self._loaded.drop(thread_id)
+            self._warnings.drop(thread_id)
+            if notification.method == "thread/deleted":
+                self.names.drop(thread_id)
+
+    def _take_opened(self, thread: Mapping[str, Any], thread_id: str) -> None:
+        self._name(thread_id, thread.get("name"))
 
     def _name(self, thread_id: str, name: object) -> None:
         if isinstance(name, str):
@@ -130,7 +146,7 @@ class LoadedThreads:
         Raises:
             CodexError: none does.
         """
-        turn = self._turns.get(thread_id)
+        turn = self._turns.get(canonical_thread_id(thread_id))
         if turn is None or turn.is_over:
             raise CodexError(
                 f"thread {thread_id!r} runs no turn here that could be steered or interrupted"
@@ -138,11 +154,11 @@ class LoadedThreads:
         return turn
 
     def take_note(self, method: str, params: Mapping[str, Any]) -> None:
-        """Take note of a request that the server has carried out."""
+        """Take note of a request that the server has carried out, when it says so."""
         if method == "thread/archive":
-            self._loaded.drop(params["threadId"])
+            self._loaded.drop(canonical_thread_id(params["threadId"]))
         elif method == "thread/name/set":
-            self._name(params["threadId"], params["name"])
+            self._name(canonical_thread_id(params["threadId"]), params["name"])
 
     @asynccontextmanager
     async def loaded(
@@ -154,17 +170,14 @@ class LoadedThreads:
             CodexError: the options are refused, or the server refuses, or does less than was asked of it.
         """
         wish = self._wish(options, tools)
-        if thread_id is None:
-            thread_id = await self._open(wish)
-            with self._using(thread_id):
-                await self._unload_others()
-                yield thread_id
-            return
-        with self._using(thread_id) as use:
+        thread_id = await self._open(wish) if thread_id is None else canonical_thread_id(thread_id)
+        with ExitStack() as stack:
+            use = stack.enter_context(self._using(thread_id))
             async with use.loading:
                 known = self._loaded.get(thread_id)
                 if known is None or known.wish != wish:
-                    thread_id = await self._resume(thread_id, wish)
+                    thread_id = await self._resume(thread_id, wish, use)
+                stack.enter_context(use.held())
             await self._unload_others()
             yield thread_id
 
@@ -204,7 +217,8 @@ class LoadedThreads:
         Raises:
             CodexError: as :meth:`loaded` does.
         """
-        return await self._open(self._wish(options, tools), thread_id, fork=True)
+        wish = self._wish(options, tools)
+        return await self._open(wish, canonical_thread_id(thread_id), fork=True)
 
     def _wish(self, options: ThreadOptions, tools: ToolSet | None) -> _Wish:
         directory = checked_directory(self.connection, options)
@@ -212,13 +226,23 @@ class LoadedThreads:
             check_tools_can_be_used(experimental=True, version=self.connection.version)
         return _Wish(options, tools, directory)
 
-    async def _resume(self, thread_id: str, wish: _Wish) -> str:
-        if self.connection.peer.running_turn(thread_id) is not None:
+    async def _resume(self, thread_id: str, wish: _Wish, use: _Use) -> str:
+        if use.holders or self.connection.peer.running_turn(thread_id) is not None:
             raise CodexError(
-                f"thread {thread_id!r} runs a turn with other options: wait for it, or use another thread"
+                f"thread {thread_id!r} already runs a turn, with other options: wait for it, or use another "
+                "thread"
             )
-        self._loaded.drop(thread_id)
-        return await self._open(wish, thread_id)
+        before = self._loaded.drop(thread_id)
+        kept: ThreadKeptError | None = None
+        try:
+            return await self._open(wish, thread_id)
+        except ThreadKeptError as error:
+            kept = error
+        if before is None:
+            await let_go(self.connection, thread_id)
+        else:
+            self._loaded.put(thread_id, before)
+        raise kept
 
     async def _open(self, wish: _Wish, thread_id: str | None = None, *, fork: bool = False) -> str:
         tools = {"dynamicTools": wish.tools.to_list()} if wish.tools and thread_id is None else {}
@@ -231,7 +255,7 @@ class LoadedThreads:
             fork=fork,
             **tools,
         )
-        self._loaded.put(opened.id, _Loaded(wish, stored=thread_id is not None and not fork))
-        self._name(opened.id, opened.name)
-        self.connection.tools.register(opened.id, wish.tools)
-        return opened.id
+        if opened in self.connection.threads:  # and not unloaded again meanwhile
+            self._loaded.put(opened, _Loaded(wish, stored=thread_id is not None and not fork))
+        self.connection.tools.register(opened, wish.tools)
+        return opened

@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
-import attrs
 
+from .._core.thread_ids import same_thread
 from .._core.thread_params import ThreadParams, check_echo, thread_params, working_directory
 from .._core.versions import PINNED
 from .._io.repository import is_in_git_repository
 from ..exceptions import CodexAppServerError, CodexError, CodexWarning, ThreadMismatchError
 from ..options import CodexOptions, ThreadOptions
 from .app_server_connection import AppServerConnection
-from .exec_turn import same_thread
+from .server_threads import Unloading
 
 __all__ = [
     "UNLOAD_AT_ONCE",
-    "OpenThread",
+    "ThreadKeptError",
     "checked_directory",
     "explained",
     "let_go",
@@ -39,13 +39,14 @@ where each takes some megabytes; they stay for half an hour otherwise (0.163.0; 
 whose last turn has failed cannot be loaded with other options. CLIs that do not know the entry ignore it."""
 
 _UNLOAD_BOUND = 5.0
-"""Seconds for the answer to ``thread/unsubscribe``, and for an unloading to end. Measured: some
-milliseconds, and some hundredths."""
+"""Seconds for a thread to be unloaded, before that is given up. Measured: some hundredths."""
 
-_PATIENCE = (1.0, 5.0)
-"""Seconds for a thread to be unloaded before it is asked for, at the first and the second try. Measured: some
-hundredths, with :data:`UNLOAD_AT_ONCE`; where the configuration has a longer delay, ``thread/resume`` itself
-unloads a thread, if its last turn has not failed."""
+_UNLOAD_PATIENCE = 1.0
+"""Seconds for that before the thread is asked for at first. None, where the configuration has a delay:
+``thread/resume`` itself unloads a thread then, unless its last turn has failed."""
+
+_LOADED = ("unsubscribed", "notSubscribed")
+"""What the server answers ``thread/unsubscribe`` of a thread that it has loaded."""
 
 _CLOSING = ("is closing", "failed to enqueue running thread resume")
 """What the server says of a thread that it is just unloading."""
@@ -60,12 +61,8 @@ _REMEDIES = {
 }
 
 
-@attrs.frozen
-class OpenThread:
-    """A thread that the server has loaded, as the server tells of it."""
-
-    id: str
-    name: object
+class ThreadKeptError(CodexError):
+    """The server keeps to the options that it has loaded a thread with, which is still subscribed to."""
 
 
 async def open_thread(
@@ -77,15 +74,20 @@ async def open_thread(
     thread_id: str | None = None,
     fork: bool = False,
     **more: Any,
-) -> OpenThread:
+) -> str:
     """Start a thread, or load the stored one of *thread_id*, or a copy of it, with *options* in force.
 
     Args:
         codex: the client's options, which the server runs with.
         directory: where the thread works, from :func:`checked_directory`.
+        thread_id: in its canonical spelling; the thread must run no turn.
         more: further params of the request.
 
+    Returns:
+        The thread's id.
+
     Raises:
+        ThreadKeptError: the server has loaded the thread with other options, and keeps to them.
         CodexError: the options are refused, or the server refuses, or does less than was asked of it.
     """
     await _let_go_of_agents(connection)
@@ -94,25 +96,23 @@ async def open_thread(
     method = "thread/fork" if fork else asked.method
     try:
         if method == "thread/resume":
-            told = await _resumed(connection, params)
+            told = await _resumed(connection, params, _patience(codex))
         else:
             told = await connection.request(method, params)
     except CodexAppServerError as error:
         raise explained(error) from None
     opened = connection.part_of(told, method, "thread", "id", of=str)
-    if method == "thread/resume" and not same_thread(thread_id or "", opened):
-        raise ThreadMismatchError(thread_id or "", opened)
-    connection.spawned.ask_for(opened)
     async with _letting_go_if_refused(connection, opened):
+        if method == "thread/resume" and not same_thread(thread_id or "", opened):
+            raise ThreadMismatchError(thread_id or "", opened)
         _warn(check_echo(asked, told))
-    return OpenThread(opened, told["thread"].get("name"))
+    return opened
 
 
 async def _let_go_of_agents(connection: AppServerConnection) -> None:
     """Let the server unload threads of agents, where there are many, and those not used for longest."""
     runs = connection.peer.running_turn
-    for agent in connection.spawned.surplus(lambda thread_id: runs(thread_id) is not None):
-        connection.spawned.forget(agent)
+    for agent in connection.threads.forget_agents(lambda thread_id: runs(thread_id) is not None):
         await let_go(connection, agent)
 
 
@@ -137,26 +137,48 @@ async def _asked(
     return asked
 
 
-async def _resumed(connection: AppServerConnection, params: Mapping[str, Any]) -> Any:
-    """Return the server's answer to ``thread/resume``, of a thread that is loaded with *params*."""
+async def _resumed(
+    connection: AppServerConnection, params: Mapping[str, Any], patience: Sequence[float]
+) -> Any:
+    """Return the server's answer to ``thread/resume``, of a thread that is loaded with *params*.
+
+    A server that is asked in mid-unloading may answer for the thread that it gives up; so that is waited for.
+    """
     if connection.legacy:
         return await connection.request("thread/resume", params)
     thread_id: str = params["threadId"]
-    with connection.noticing_unload(thread_id) as unloaded:
-        # Waits, since a server that is asked in mid-unloading may answer for the thread that it gives up.
-        for patience in _PATIENCE:
-            was_loaded = await _unsubscribe(connection, thread_id) != "notLoaded"
+    with connection.threads.noticing_unloading(thread_id) as unloading:
+        for seconds in patience:
+            was_loaded = await _is_unsubscribed(connection, thread_id, unloading)
             if was_loaded:
-                with anyio.move_on_after(patience):
-                    await unloaded.wait()
+                with anyio.move_on_after(seconds):
+                    await unloading.wait()
             told = await _ask_when_closed(connection, params)
-            if unloaded.is_set() or not was_loaded:
+            if unloading.is_told or not was_loaded:
                 return told
-    await let_go(connection, thread_id)
-    raise CodexError(
+    raise ThreadKeptError(
         f"the app-server keeps thread {thread_id!r} loaded with the options that it had before: another "
         "client uses it, or the configuration has a thread_unload_delay_secs; a new server can resume it"
     )
+
+
+async def _is_unsubscribed(
+    connection: AppServerConnection, thread_id: str, unloading: Unloading
+) -> bool:
+    """Hear no more of a thread; returns whether the server has loaded it, as far as it tells that."""
+    params = {"threadId": thread_id}
+    try:
+        told: Any = await connection.request(
+            "thread/unsubscribe", params, on_result=unloading.begin
+        )
+    except CodexAppServerError:
+        return False
+    return isinstance(told, dict) and cast("Any", told).get("status") in _LOADED
+
+
+def _patience(codex: CodexOptions) -> tuple[float, float]:
+    delay = (codex.config_overrides or {}).get("thread_unload_delay_secs", 0)
+    return (_UNLOAD_PATIENCE if delay == 0 else 0.0, _UNLOAD_BOUND)
 
 
 async def _ask_when_closed(connection: AppServerConnection, params: Mapping[str, Any]) -> Any:
@@ -170,13 +192,6 @@ async def _ask_when_closed(connection: AppServerConnection, params: Mapping[str,
             if not closing or anyio.current_time() > give_up:
                 raise
         await anyio.sleep(_CLOSING_PAUSE)
-
-
-async def _unsubscribe(connection: AppServerConnection, thread_id: str) -> str:
-    """Hear no more of a thread; returns ``notLoaded``, if the server has not loaded it anyway."""
-    method = "thread/unsubscribe"
-    told = await connection.request(method, {"threadId": thread_id}, timeout=_UNLOAD_BOUND)
-    return connection.part_of(told, method, "status", of=str)
 
 
 @asynccontextmanager
@@ -198,8 +213,9 @@ async def let_go(connection: AppServerConnection, thread_id: str) -> None:
     """Let the server unload a thread; one that cannot be unloaded stays, and is in nobody's way."""
     if connection.legacy or connection.peer.failure is not None:
         return
+    params = {"threadId": thread_id}
     try:
-        await _unsubscribe(connection, thread_id)
+        await connection.request("thread/unsubscribe", params, timeout=_UNLOAD_BOUND)
     except CodexError:
         pass  # it stays loaded; or the connection has ended, which the next request tells
 

@@ -120,6 +120,7 @@ class Peer:
         notifications: the notifications that no turn takes.
         on_thread_notification: called with each notification about a thread as a whole, and the thread's
             id, when it comes in; it must not raise.
+        on_end: called when the connection has ended; it must not raise.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Peer:
         self.statistics: Statistics = Statistics()
         self.notifications: Subscription = ConnectionStream(self._count_dropped)
         self.on_thread_notification: Callable[[Notification, str], None] = _ignore
+        self.on_end: Callable[[], None] = _do_nothing
         self._transport = transport
         self._on_request = on_request
         self._redact = redact
@@ -370,10 +372,15 @@ class Peer:
             subscription.end(failure)
         self._drop_requests(lambda _, __: True)
         self._ended.set()
+        self.on_end()
 
 
 def _ignore(_: Notification, __: str) -> None:
     """Take no note."""
+
+
+def _do_nothing() -> None:
+    """Nobody wants to know."""
 
 
 def _failure(reason: str, exit_code: int | None = None, stderr: str = "") -> Failure:

@@ -85,10 +85,9 @@ class NativeServer:
         """
         connection = await self.connect()
         directory = checked_directory(connection, options)
-        opened = await open_thread(
+        return await open_thread(
             connection, self._codex, options, directory=directory, thread_id=thread_id, **params
         )
-        return opened.id
 
     async def inject(self, thread_id: str, items: list[dict[str, Any]]) -> None:
         """Add items to a thread's history.

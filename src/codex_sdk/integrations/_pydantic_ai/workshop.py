@@ -192,11 +192,12 @@ class Workshop:
         """
         server = self._servers.here()
         connection = await server.connect()
-        if place.thread_id is None or place.loaded_by is not connection:
-            place.thread_id = await self._loaded(server, place.thread_id, tools)
+        thread_id, loaded = place.thread_id, place.loaded_by is connection
+        if thread_id is None or not loaded or thread_id not in connection.threads:
+            thread_id = place.thread_id = await self._loaded(server, thread_id, tools)
             place.loaded_by = connection
             await self._unload_others(server, place)
-        return connection, place.thread_id
+        return connection, thread_id
 
     async def _loaded(
         self, server: NativeServer, thread_id: str | None, tools: list[dict[str, Any]]
