@@ -40,7 +40,7 @@ from codex_sdk import (
     TurnFailedError,
     TurnOptions,
 )
-from codex_sdk._runtime import loaded_threads, server_threads
+from codex_sdk._runtime import loaded_threads
 from codex_sdk.app_server.approvals import ApprovalDecisions, RequestHandlers
 from codex_sdk.testing import (
     AddFile,
@@ -228,30 +228,6 @@ async def test_threads_that_were_unloaded_for_others_go_on_where_they_were(
         assert [text for text in texts if text[1:2] == "."] == [
             f"{number}.{turn}" for turn in range(3)
         ]
-
-
-async def test_threads_of_agents_do_not_stay_loaded_for_ever(
-    connect: Connect, options: ThreadOptions, monkeypatch: pytest.MonkeyPatch, legacy: bool
-) -> None:
-    if legacy:
-        pytest.skip("0.80.0 has no agents")
-    monkeypatch.setattr(server_threads, "_KEPT_AGENTS", 1)
-
-    def model(request: ModelRequest) -> Any:
-        if request.prompt == "you are an agent" or request.function_outputs():
-            return "ok"
-        arguments = json.dumps({"message": "you are an agent"})
-        call = {"name": "spawn_agent", "namespace": "multi_agent_v1", "arguments": arguments}
-        return Reply(OutputItem({"type": "function_call", "id": "f", "call_id": "c", **call}))
-
-    async with ModelServer(model) as server, connect(server) as codex:
-        for _ in range(4):
-            turn = await codex.start_thread(options).run("spawn one")
-            assert "collab_tool_call" in [item.type for item in turn.items]
-        backend = codex._backend.app_server("the test")
-        loaded = (await backend.ask("thread/loaded/list", {}))["data"]
-        assert len(loaded) <= 4 + 2  # the threads, an agent, and that of the last turn
-        assert len(loaded) > 4
 
 
 class Answer(BaseModel):

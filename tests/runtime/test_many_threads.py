@@ -23,7 +23,7 @@ from codex_sdk import (
 )
 from codex_sdk._core.recent import KEPT_THREADS
 from codex_sdk._io.process import new_marker
-from codex_sdk._runtime import loaded_threads, opening, server_threads
+from codex_sdk._runtime import loaded_threads, opening
 from codex_sdk._runtime.app_server_connection import AppServerConnection, app_server_connection
 from codex_sdk._runtime.app_server_turn import running_turn
 from codex_sdk._runtime.leftovers import Leftovers
@@ -62,6 +62,7 @@ class Server(FakeAppServer):
     Attributes:
         keeps: whether it keeps threads loaded that nobody is subscribed to.
         options: what the threads run with that it has loaded.
+        turns: the numbers of its turns.
     """
 
     def __init__(self) -> None:
@@ -69,6 +70,7 @@ class Server(FakeAppServer):
         numbers = count()
         self.keeps = False
         self.options: dict[str, Any] = {}
+        self.turns = count()
         self.on("config/read", {"config": {}})
         self.on("thread/start", lambda request: self.load(f"t-{next(numbers)}", request))
         self.on("thread/resume", lambda request: self.load(request.params["threadId"], request))
@@ -98,10 +100,10 @@ class Server(FakeAppServer):
 
     async def run(self, request: ClientRequest) -> dict[str, Any]:
         thread_id = request.params["threadId"]
-        turn = {"id": "u", "status": "inProgress"}
+        turn = {"id": f"u-{next(self.turns)}", "status": "inProgress"}
         await self.notify("turn/started", {"threadId": thread_id, "turn": turn})
         await self.notify("warning", {"threadId": thread_id, "message": "take care"})
-        ended = {"id": "u", "status": "completed"}
+        ended = {**turn, "status": "completed"}
         await self.notify("turn/completed", {"threadId": thread_id, "turn": ended})
         return {"turn": turn}
 
@@ -254,6 +256,55 @@ async def test_a_turn_that_is_being_started_keeps_its_thread_as_it_is(
         await run(link, other, thread_id)
 
 
+async def test_a_thread_that_is_used_again_stays_loaded_after_all(
+    options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unloading, go_on = anyio.Event(), anyio.Event()
+    starting, answer = anyio.Event(), anyio.Event()
+
+    async def unload(request: ClientRequest) -> None:
+        unloading.set()
+        await go_on.wait()
+        await server.unload(request)
+
+    async def start(request: ClientRequest) -> Any:
+        if request.params["threadId"] == "t-1":
+            starting.set()
+            await answer.wait()
+        return await server.run(request)
+
+    async with Server() as server, threads(server) as link:
+        for _ in range(2):
+            await run(link, options)
+        monkeypatch.setattr(loaded_threads, "_KEPT_LOADED", 1)
+        server.on("thread/unsubscribe", unload)
+        server.on("turn/start", start)
+        async with anyio.create_task_group() as task_group:
+            task_group.start_soon(run, link, options)  # t-0 and t-1 are to be unloaded for it
+            await unloading.wait()
+            task_group.start_soon(run, link, options, "t-1")
+            await starting.wait()
+            go_on.set()
+            while len(server.asked("turn/start")) < 4:
+                await anyio.wait_all_tasks_blocked()
+            answer.set()
+        assert server.asked("thread/unsubscribe") == ["t-0"]
+
+
+async def test_a_turn_that_is_over_is_in_nobodys_way(options: ThreadOptions) -> None:
+    async with Server() as server, threads(server) as link:
+        thread_id = await run(link, options)
+        for other in (options, attrs.evolve(options, model="other")):
+            async with (
+                link.loaded(thread_id, options, None),
+                running_turn(link.connection, thread_id, {}) as turn,
+            ):
+                with link.running(turn):
+                    await turn.wait_over()
+                    await run(link, other, thread_id)
+        assert server.options == {thread_id: "other"}
+
+
 async def test_a_thread_has_one_id_in_whatever_spelling(options: ThreadOptions) -> None:
     thread_id = "01a2b3c4-0000-7000-8000-00000000000a"
     async with Server() as server, threads(server) as link:
@@ -284,7 +335,10 @@ async def test_what_is_told_of_an_earlier_unloading_is_not_taken_for_the_next(
             )
         else:
             await server.notify("thread/closed", {"threadId": thread_id})  # of the first time
-            await server.unload(request)
+            await request.reply({"status": "unsubscribed"})
+            await anyio.sleep(0.2)  # whoever does not wait for the second time comes too early
+            del server.options[thread_id]
+            await server.notify("thread/closed", {"threadId": thread_id})
 
     async def resume(request: ClientRequest) -> Any:
         loaded = server.load(request.params["threadId"], request)
@@ -304,6 +358,7 @@ async def test_what_is_told_of_an_earlier_unloading_is_not_taken_for_the_next(
         assert server.options == {thread_id: "other"}
         await run(link, third, thread_id)
         assert server.options == {thread_id: "third"}
+        assert len(server.asked("thread/resume")) == 2
 
 
 async def test_what_the_server_says_last_holds(options: ThreadOptions) -> None:
@@ -341,29 +396,6 @@ async def test_a_connection_that_ends_is_not_waited_for(
         server.on("thread/unsubscribe", hang_up)
         with anyio.fail_after(60), pytest.raises(AppServerClosedError):
             await run(link, attrs.evolve(options, model="other"), thread_id)
-
-
-async def test_threads_of_agents_are_let_go_of_when_there_are_many(
-    options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server_threads, "_KEPT_AGENTS", 2)
-    async with Server() as server, threads(server) as link:
-        first = await run(link, options)
-        for number in range(6):
-            await server.notify("thread/status/changed", idle(f"agent-{number}"))
-        await server.notify("thread/status/changed", idle(first))  # no agent's
-        turn = {"id": "u", "status": "inProgress"}
-        await server.notify("turn/started", {"threadId": "agent-0", "turn": turn})
-        await server.notify("thread/closed", {"threadId": "agent-1"})
-        await server.notify("thread/status/changed", {**idle("agent-2"), "status": {}})  # active
-        await anyio.wait_all_tasks_blocked()
-        second = await run(link, options)
-        await run(link, options)
-        assert server.asked("thread/unsubscribe") == ["agent-3", "agent-4"]
-
-        await run(link, options, first)
-        await run(link, options, second)
-        assert server.asked("thread/resume") == []
 
 
 async def test_a_thread_that_is_in_use_or_not_stored_yet_stays_loaded(

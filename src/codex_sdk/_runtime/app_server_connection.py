@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 import attrs
@@ -41,7 +41,6 @@ from ..exceptions import (
     AppServerTimeoutError,
     CodexAppServerError,
     CodexError,
-    CodexParseError,
 )
 from ..options import AppServerClientInfo, AppServerOptions
 from ..telemetry import in_current_trace, trace_context
@@ -117,7 +116,7 @@ class AppServerConnection:
         info: what the server says of itself; ``None`` until :meth:`initialize`.
         leftovers: what turns leave behind on this host.
         tools: the functions that Codex calls, by thread; they come before whatever else answers requests.
-        threads: the threads that the server has loaded.
+        threads: the threads that the server has loaded for this connection.
         on_thread_notification: called with each notification about a thread as a whole, and the thread's id,
             when it comes in, before anybody hears what the server says afterwards; it must not raise.
         on_thread_opened: called likewise with what the server answers of a thread that it has loaded, and the
@@ -142,21 +141,21 @@ class AppServerConnection:
     def _take_notification(self, notification: Notification, thread_id: str) -> None:
         if unloads(notification.method, notification.params):
             self.leftovers.forget(thread_id)
-            self.threads.unload(thread_id)
-        elif notification.method in ("thread/started", "thread/status/changed"):
-            self.threads.hear_of(thread_id)
+            self.threads.unloaded(thread_id)
         if notification.method == "thread/deleted":
             self.tools.register(thread_id, None)
         self.on_thread_notification(notification, thread_id)
 
     def _take_opened(self, method: str, answer: Any) -> None:
         self.leftovers.learn(method, answer)
-        try:
-            thread_id = self.part_of(answer, method, "thread", "id", of=str)
-        except CodexParseError:
-            return  # as whoever has asked will find
-        self.threads.open(thread_id)
-        self.on_thread_opened(answer["thread"], thread_id)
+        told = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
+        if isinstance(thread := told.get("thread"), dict):
+            opened = cast("dict[str, Any]", thread)
+            if isinstance(
+                thread_id := opened.get("id"), str
+            ):  # otherwise whoever has asked complains
+                self.threads.opened(thread_id)
+                self.on_thread_opened(opened, thread_id)
 
     @property
     def version(self) -> CliVersion | None:

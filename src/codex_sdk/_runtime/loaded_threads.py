@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import anyio
@@ -19,7 +19,7 @@ from ..options import CodexOptions, ThreadOptions
 from ..tools import ToolSet
 from .app_server_connection import AppServerConnection
 from .app_server_turn import RunningTurn
-from .opening import ThreadKeptError, checked_directory, let_go, open_thread
+from .opening import checked_directory, let_go, open_thread
 from .tool_calls import check_tools_can_be_used
 
 __all__ = ["LoadedThreads"]
@@ -54,22 +54,13 @@ class _Use:
 
     Attributes:
         count: how many tasks do.
-        holders: how many of them have loaded it: it is to stay loaded as it is.
+        starting: how many of them have loaded it, and have not started their turn yet, or are just ending it.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self.holders = 0
+        self.starting = 0
         self.loading = anyio.Lock()
-
-    @contextmanager
-    def held(self) -> Generator[None, None, None]:
-        """Hold the thread during the block."""
-        self.holders += 1
-        try:
-            yield
-        finally:
-            self.holders -= 1
 
 
 class LoadedThreads:
@@ -132,10 +123,14 @@ class LoadedThreads:
     def running(self, turn: RunningTurn) -> Generator[None, None, None]:
         """Let :meth:`running_turn` find a turn during the block."""
         self._turns[turn.thread_id] = turn
+        use = self._used.get(turn.thread_id) or _Use()
+        use.starting -= 1
         try:
             yield
         finally:
-            del self._turns[turn.thread_id]
+            use.starting += 1
+            if self._turns.get(turn.thread_id) is turn:
+                del self._turns[turn.thread_id]
             known = self._loaded.get(turn.thread_id)
             if known is not None and turn.ended_by_itself:
                 known.stored = True
@@ -171,15 +166,21 @@ class LoadedThreads:
         """
         wish = self._wish(options, tools)
         thread_id = await self._open(wish) if thread_id is None else canonical_thread_id(thread_id)
-        with ExitStack() as stack:
-            use = stack.enter_context(self._using(thread_id))
+        with self._using(thread_id) as use:
             async with use.loading:
-                known = self._loaded.get(thread_id)
-                if known is None or known.wish != wish:
+                if self._wish_of(thread_id) != wish:
                     thread_id = await self._resume(thread_id, wish, use)
-                stack.enter_context(use.held())
-            await self._unload_others()
-            yield thread_id
+                use.starting += 1
+            try:
+                await self._unload_others()
+                yield thread_id
+            finally:
+                use.starting -= 1
+
+    def _wish_of(self, thread_id: str) -> _Wish | None:
+        """Return what a thread is loaded with, if it is."""
+        known = self._loaded.get(thread_id)
+        return known.wish if known is not None and thread_id in self.connection.threads else None
 
     @contextmanager
     def _using(self, thread_id: str) -> Generator[_Use, None, None]:
@@ -198,8 +199,8 @@ class LoadedThreads:
         if surplus <= 0:
             return
         for thread_id in self._idle()[:surplus]:
-            self._loaded.drop(thread_id)
-            await self._unload(thread_id)
+            if thread_id not in self._used:  # meanwhile
+                await self._unload(thread_id)
 
     def _idle(self) -> list[str]:
         loaded = self._loaded.oldest_first()
@@ -207,9 +208,9 @@ class LoadedThreads:
 
     async def _unload(self, thread_id: str) -> None:
         with self._using(thread_id) as use:
-            async with use.loading:  # whoever wants it again meanwhile is to come after that
-                if thread_id not in self._loaded:
-                    await let_go(self.connection, thread_id)
+            async with use.loading:  # whoever wants it meanwhile is to come after that
+                await let_go(self.connection, thread_id)
+                self._loaded.drop(thread_id)
 
     async def fork(self, thread_id: str, options: ThreadOptions, tools: ToolSet | None) -> str:
         """Copy a thread; returns the copy's id.
@@ -227,22 +228,14 @@ class LoadedThreads:
         return _Wish(options, tools, directory)
 
     async def _resume(self, thread_id: str, wish: _Wish, use: _Use) -> str:
-        if use.holders or self.connection.peer.running_turn(thread_id) is not None:
+        turn = self._turns.get(thread_id)
+        runs_here = use.starting or (turn is not None and not turn.is_over)
+        if runs_here or self.connection.peer.running_turn(thread_id) is not None:
             raise CodexError(
-                f"thread {thread_id!r} already runs a turn, with other options: wait for it, or use another "
-                "thread"
+                f"thread {thread_id!r} already runs a turn, and cannot be loaded anew before that has ended: "
+                "wait for it, or use another thread"
             )
-        before = self._loaded.drop(thread_id)
-        kept: ThreadKeptError | None = None
-        try:
-            return await self._open(wish, thread_id)
-        except ThreadKeptError as error:
-            kept = error
-        if before is None:
-            await let_go(self.connection, thread_id)
-        else:
-            self._loaded.put(thread_id, before)
-        raise kept
+        return await self._open(wish, thread_id)
 
     async def _open(self, wish: _Wish, thread_id: str | None = None, *, fork: bool = False) -> str:
         tools = {"dynamicTools": wish.tools.to_list()} if wish.tools and thread_id is None else {}

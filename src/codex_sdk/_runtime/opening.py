@@ -1,8 +1,8 @@
 """Threads are opened: how an app-server is asked for one, and whether it does what it was asked.
 
 A server that has loaded a thread answers ``thread/resume`` with what the thread runs with, and lets go of the
-options that it was asked for. So a thread is always let go of before it is resumed, and what the server tells
-meanwhile shows whether the options are in force.
+options that it was asked for (0.80.0 does not). So a thread is let go of before it is resumed, and what the
+server tells meanwhile shows whether the options are in force.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from .server_threads import Unloading
 
 __all__ = [
     "UNLOAD_AT_ONCE",
-    "ThreadKeptError",
     "checked_directory",
     "explained",
     "let_go",
@@ -52,6 +51,7 @@ _CLOSING = ("is closing", "failed to enqueue running thread resume")
 """What the server says of a thread that it is just unloading."""
 
 _CLOSING_PAUSE = 0.05
+"""Seconds before it is asked again: about what the unloading takes."""
 
 _TOO_LARGE = "input_too_large"
 
@@ -59,10 +59,6 @@ _REMEDIES = {
     "already has an active writer": "another process has loaded this thread; wait until it ends",
     "no rollout found for thread id": "there is no thread of that id under the server's CODEX_HOME",
 }
-
-
-class ThreadKeptError(CodexError):
-    """The server keeps to the options that it has loaded a thread with, which is still subscribed to."""
 
 
 async def open_thread(
@@ -87,10 +83,9 @@ async def open_thread(
         The thread's id.
 
     Raises:
-        ThreadKeptError: the server has loaded the thread with other options, and keeps to them.
-        CodexError: the options are refused, or the server refuses, or does less than was asked of it.
+        CodexError: the options are refused, or the server refuses, or does less than was asked. Where it
+            keeps to earlier options, the thread is loaded with these.
     """
-    await _let_go_of_agents(connection)
     asked = await _asked(connection, codex, options, directory, thread_id)
     params = {**asked.params, **more}
     method = "thread/fork" if fork else asked.method
@@ -107,13 +102,6 @@ async def open_thread(
             raise ThreadMismatchError(thread_id or "", opened)
         _warn(check_echo(asked, told))
     return opened
-
-
-async def _let_go_of_agents(connection: AppServerConnection) -> None:
-    """Let the server unload threads of agents, where there are many, and those not used for longest."""
-    runs = connection.peer.running_turn
-    for agent in connection.threads.forget_agents(lambda thread_id: runs(thread_id) is not None):
-        await let_go(connection, agent)
 
 
 async def _asked(
@@ -156,7 +144,7 @@ async def _resumed(
             told = await _ask_when_closed(connection, params)
             if unloading.is_told or not was_loaded:
                 return told
-    raise ThreadKeptError(
+    raise CodexError(
         f"the app-server keeps thread {thread_id!r} loaded with the options that it had before: another "
         "client uses it, or the configuration has a thread_unload_delay_secs; a new server can resume it"
     )
@@ -166,6 +154,7 @@ async def _is_unsubscribed(
     connection: AppServerConnection, thread_id: str, unloading: Unloading
 ) -> bool:
     """Hear no more of a thread; returns whether the server has loaded it, as far as it tells that."""
+    connection.threads.leave(thread_id)
     params = {"threadId": thread_id}
     try:
         told: Any = await connection.request(
@@ -213,6 +202,7 @@ async def let_go(connection: AppServerConnection, thread_id: str) -> None:
     """Let the server unload a thread; one that cannot be unloaded stays, and is in nobody's way."""
     if connection.legacy or connection.peer.failure is not None:
         return
+    connection.threads.leave(thread_id)
     params = {"threadId": thread_id}
     try:
         await connection.request("thread/unsubscribe", params, timeout=_UNLOAD_BOUND)

@@ -1,13 +1,11 @@
-"""The threads that an app-server has loaded, as far as it has told: a reader of its messages takes note.
+"""The threads that an app-server has loaded for a connection, as far as it has told.
 
-Those that it has started by itself, for the agents of a thread, are among them. A connection is subscribed to
-them as to its own, and nobody asks for them to be unloaded: they would stay in the server's memory as long as
-it lives.
+It is noted by who reads the server's messages, in the order in which these come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import anyio
@@ -15,10 +13,6 @@ import anyio
 from .._core.recent import Recent
 
 __all__ = ["ServerThreads", "Unloading"]
-
-_KEPT_AGENTS = 256
-"""Threads of agents that stay loaded; each takes the server a megabyte or two. The CLI lets a thread have six
-agents at a time."""
 
 
 class Unloading:
@@ -33,7 +27,7 @@ class Unloading:
 
     @property
     def is_told(self) -> bool:
-        """Whether it has been told."""
+        """Whether it has been told, or the connection has ended."""
         return self._told is not None and self._told.is_set()
 
     def tell(self) -> None:
@@ -48,27 +42,26 @@ class Unloading:
 
 
 class ServerThreads:
-    """Which threads a server has loaded, and whether they were asked for here."""
+    """The threads that were asked for, are loaded, and are subscribed to."""
 
     def __init__(self) -> None:
-        self._asked_for: Recent[bool] = Recent()
+        self._loaded: Recent[bool] = Recent()
         self._unloadings: dict[str, list[Unloading]] = {}
 
     def __contains__(self, thread_id: str) -> bool:
-        return thread_id in self._asked_for
+        return thread_id in self._loaded
 
-    def open(self, thread_id: str) -> None:
+    def opened(self, thread_id: str) -> None:
         """Take note of a thread that was asked for, and is loaded."""
-        self._asked_for.put(thread_id, True)
+        self._loaded.put(thread_id, True)
 
-    def hear_of(self, thread_id: str) -> None:
-        """Take note of a thread that the server tells of, and that nobody may have asked for."""
-        if self._asked_for.get(thread_id) is None:
-            self._asked_for.put(thread_id, False)
+    def leave(self, thread_id: str) -> None:
+        """Take note of a thread that is going to be unsubscribed from."""
+        self._loaded.drop(thread_id)
 
-    def unload(self, thread_id: str) -> None:
+    def unloaded(self, thread_id: str) -> None:
         """Take note of a thread that is not loaded any more."""
-        self._asked_for.drop(thread_id)
+        self._loaded.drop(thread_id)
         for unloading in self._unloadings.get(thread_id, ()):
             unloading.tell()
 
@@ -90,12 +83,3 @@ class ServerThreads:
             others.remove(unloading)
             if not others:
                 del self._unloadings[thread_id]
-
-    def forget_agents(self, runs: Callable[[str], bool]) -> list[str]:
-        """Forget, and return, threads of agents that are too many: none that was active last, or *runs*."""
-        known = self._asked_for.oldest_first()
-        agents = [thread_id for thread_id, asked_for in known if not asked_for]
-        surplus = [each for each in agents[:-_KEPT_AGENTS] if not runs(each)]
-        for each in surplus:
-            self._asked_for.drop(each)
-        return surplus
