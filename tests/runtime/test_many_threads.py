@@ -361,6 +361,23 @@ async def test_what_is_told_of_an_earlier_unloading_is_not_taken_for_the_next(
         assert len(server.asked("thread/resume")) == 2
 
 
+async def test_a_thread_that_was_let_go_of_in_vain_is_subscribed_to_again(
+    options: ThreadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_UNLOAD_PATIENCE", 1000)
+    async with Server() as server, threads(server) as link:
+        thread_id = await run(link, options)
+        server.keeps = True
+        async with anyio.create_task_group() as task_group:
+            task_group.start_soon(run, link, attrs.evolve(options, model="other"), thread_id)
+            while not server.asked("thread/unsubscribe"):
+                await anyio.wait_all_tasks_blocked()
+            task_group.cancel_scope.cancel()
+        server.keeps = False
+        await run(link, options, thread_id)
+        assert server.asked("thread/resume") == [thread_id]
+
+
 async def test_what_the_server_says_last_holds(options: ThreadOptions) -> None:
     async def resume(request: ClientRequest) -> None:
         thread_id = request.params["threadId"]
