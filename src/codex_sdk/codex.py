@@ -23,7 +23,7 @@ from .thread import Thread
 
 if TYPE_CHECKING:
     from ._core.server_requests import ApprovalDecisions
-    from ._runtime.app_server_connection import Connect
+    from ._runtime.reached_server import Connect
     from ._runtime.stored_threads import StoredThreads
     from .app_server.approvals import RequestHandlers
     from .tools import Tools, ToolSet

@@ -6,36 +6,20 @@ told with evidence: the version that is connected, the exit status, the end of s
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
 from math import inf
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import anyio
-import attrs
 
-from .._core.app_server_arguments import (
-    API_KEY_VARIABLE,
-    AppServerArguments,
-    app_server_arguments,
-    as_codex_options,
-    needs_version,
-)
 from .._core.app_server_handshake import AppServerInfo, initialize_params, server_info
-from .._core.environment import checked_api_key, child_environment
 from .._core.jsonrpc import Notification, Request
-from .._core.redaction import redact, redact_data
+from .._core.redaction import redact_data
 from .._core.results import part_of
 from .._core.routing import opens, unloads
-from .._core.versions import PINNED, CliVersion, parse_cli_version
-from .._io.locate import find_codex
-from .._io.process import new_marker, owned_process
-from .._io.transport import Transport, stdio_transport
-from .._io.version import probe_cli_version
+from .._core.versions import PINNED, CliVersion
 from ..exceptions import (
     AppServerClosedError,
     AppServerTimeoutError,
@@ -43,19 +27,17 @@ from ..exceptions import (
     CodexError,
 )
 from ..options import AppServerClientInfo, AppServerOptions
-from ..telemetry import in_current_trace, trace_context
+from ..telemetry import trace_context
 from .leftovers import Leftovers
 from .peer import OnRequest, Peer, connected_peer
+from .reached_server import Connect, ReachedServer, reached_server
 from .server_threads import ServerThreads
 from .subscriptions import TurnSubscription
 from .tool_calls import ToolRegistry
 
-__all__ = ["AppServerConnection", "Connect", "app_server_connection"]
+__all__ = ["AppServerConnection", "app_server_connection"]
 
 T = TypeVar("T")
-
-Connect = Callable[[], AbstractAsyncContextManager[Transport]]
-"""Opens another way to an app-server, for the time of a block."""
 
 _HANDSHAKE_BOUND = 30.0
 """Seconds for the server to start and to answer ``initialize``. Measured: 0.1; a cold disk needs more."""
@@ -124,7 +106,7 @@ class AppServerConnection:
     """
 
     def __init__(
-        self, options: AppServerOptions, peer: Peer, server: _Server, tools: ToolRegistry
+        self, options: AppServerOptions, peer: Peer, server: ReachedServer, tools: ToolRegistry
     ) -> None:
         self.peer = peer
         self.tools = tools
@@ -146,14 +128,26 @@ class AppServerConnection:
             self.tools.register(thread_id, None)
         self.on_thread_notification(notification, thread_id)
 
+    def _noting_opened(
+        self, method: str, on_result: Callable[[Any], None] | None
+    ) -> Callable[[Any], None] | None:
+        if not opens(method):
+            return on_result
+
+        def take(answer: Any) -> None:
+            self._take_opened(method, answer)
+            if on_result is not None:
+                on_result(answer)
+
+        return take
+
     def _take_opened(self, method: str, answer: Any) -> None:
         self.leftovers.learn(method, answer)
         told = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
         if isinstance(thread := told.get("thread"), dict):
             opened = cast("dict[str, Any]", thread)
-            if isinstance(
-                thread_id := opened.get("id"), str
-            ):  # otherwise whoever has asked complains
+            thread_id = opened.get("id")
+            if isinstance(thread_id, str):  # if it is none, whoever has asked complains
                 self.threads.opened(thread_id)
                 self.on_thread_opened(opened, thread_id)
 
@@ -233,9 +227,8 @@ class AppServerConnection:
         limit = self._limit(method) if timeout is None else timeout
         try:
             with anyio.move_on_after(None if limit == inf else limit):
-                if on_result is None and opens(method):
-                    on_result = partial(self._take_opened, method)
-                return await self._ask_patiently(method, params or {}, on_result)
+                noting = self._noting_opened(method, on_result)
+                return await self._ask_patiently(method, params or {}, noting)
         except CodexAppServerError as error:
             raise self._explained(error) from None
         raise AppServerTimeoutError(
@@ -316,29 +309,6 @@ class AppServerConnection:
         return f"the Codex CLI that is connected, {self.version or 'of an unknown version'},"
 
 
-@attrs.frozen
-class _Server:
-    """A server that is reached.
-
-    Attributes:
-        transport: the way to it.
-        secrets: what it may know that no error is to repeat, by names of environment variables.
-        login_key: the API key that it is to be given.
-        stderr: returns the tail of what it has written there, as far as that can be read from here.
-        hang_up: lets it know that nothing more will come, if there is a way to.
-    """
-
-    transport: Transport
-    secrets: Mapping[str, str] = attrs.field(repr=False)
-    login_key: str | None = attrs.field(default=None, repr=False)
-    stderr: Callable[[], str] = str
-    hang_up: Callable[[], Awaitable[None]] | None = None
-    leftovers: Leftovers = attrs.field(factory=Leftovers, repr=False)
-
-    def redact(self, text: str) -> str:
-        return redact(text, self.secrets)
-
-
 @asynccontextmanager
 async def app_server_connection(
     options: AppServerOptions, *, on_request: OnRequest, connect: Connect | None = None
@@ -391,7 +361,7 @@ async def _connection(
             raise
 
     async with (
-        _server(options, connect) as server,
+        reached_server(options, connect) as server,
         connected_peer(
             server.transport,
             on_request=answer,
@@ -403,114 +373,6 @@ async def _connection(
         if options.auto_initialize:
             await connection.initialize()
         yield connection
-
-
-def _server(
-    options: AppServerOptions, connect: Connect | None
-) -> AbstractAsyncContextManager[_Server]:
-    if connect is not None:
-        return _other_server(options, connect)
-    if options.url is not None:
-        return _distant_server(options, options.url)
-    if options.token is not None:
-        raise CodexError("AppServerOptions.token is for a server that runs elsewhere: give its url")
-    return _started_server(options)
-
-
-@asynccontextmanager
-async def _other_server(
-    options: AppServerOptions, connect: Connect
-) -> AsyncGenerator[_Server, None]:
-    key = None if options.api_key is None else checked_api_key(options.api_key)
-    async with connect() as transport:
-        yield _Server(transport, {} if key is None else {API_KEY_VARIABLE: key}, key)
-
-
-@asynccontextmanager
-async def _distant_server(options: AppServerOptions, url: str) -> AsyncGenerator[_Server, None]:
-    from .._io.websocket import websocket_transport
-
-    for name in _FOR_A_SERVER_OF_OURS:
-        if getattr(options, name) is not None:
-            raise CodexError(
-                f"AppServerOptions.{name} is for a server that is started here; the one at url has "
-                "its own, from whoever started it"
-            )
-    async with websocket_transport(
-        url, options.token, max_message_bytes=options.max_line_bytes
-    ) as transport:
-        yield _Server(transport, {"TOKEN": options.token} if options.token else {})
-
-
-_FOR_A_SERVER_OF_OURS = ("api_key", "base_url", "config_overrides", "env", "codex_path_override")
-
-
-@asynccontextmanager
-async def _started_server(options: AppServerOptions) -> AsyncGenerator[_Server, None]:
-    binary = find_codex(options.codex_path_override)
-    inherited = os.environ if options.env is None else options.env
-    key = options.api_key or inherited.get(API_KEY_VARIABLE) or None
-    marker = new_marker()
-    environment = in_current_trace(
-        child_environment(
-            os.environ,
-            as_codex_options(options, None),
-            marker=marker,
-            path_dirs=binary.path_dirs,
-        )
-    )
-    secrets = dict(environment)
-    if key is not None:
-        secrets[API_KEY_VARIABLE] = checked_api_key(key)
-    launch = await _launch(options, binary.path, environment, key, marker)
-    if launch.key_by_environment:
-        environment = secrets
-    command = [binary.path, *launch.arguments]
-    async with owned_process(command, env=environment) as process:
-        login_key = key if launch.key_by_login else None
-        yield _Server(
-            stdio_transport(process),
-            secrets,
-            login_key,
-            lambda: process.stderr_tail,
-            process.close_stdin,
-            Leftovers(environment, process.pid),
-        )
-
-
-async def _launch(
-    options: AppServerOptions,
-    binary: str,
-    environment: Mapping[str, str],
-    key: str | None,
-    marker: tuple[str, str],
-) -> AppServerArguments:
-    version = PINNED
-    if needs_version(options, key):
-        text = await probe_cli_version(binary, environment)
-        version = parse_cli_version(text or "") or PINNED
-    legacy_needs_more = key is not None and version.legacy
-    return app_server_arguments(
-        options,
-        version=version,
-        api_key=key,
-        marker=marker,
-        user_config=_user_config(environment) if legacy_needs_more else None,
-        openai_url=environment.get("OPENAI_BASE_URL") or None,
-    )
-
-
-def _user_config(environment: Mapping[str, str]) -> Mapping[str, Any]:
-    """Return what the CLI will read in its ``CODEX_HOME``, as far as it can be read."""
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
-
-    home = environment.get("CODEX_HOME") or Path(environment.get("HOME") or "~", ".codex")
-    try:
-        text = Path(home, "config.toml").expanduser().read_text(encoding="utf-8")
-        return tomlkit.parse(text).unwrap()
-    except (OSError, ValueError, RuntimeError, TOMLKitError):
-        return {}  # if it is at fault, the CLI says so itself
 
 
 def _ignore(_: object, __: str) -> None:

@@ -21,22 +21,22 @@ from .._core.jsonrpc import Notification, Request
 from .._core.server_requests import COMMAND_APPROVAL, ApprovalDecisions
 from .._core.thread_ids import canonical_thread_id
 from .._core.thread_params import turn_input
-from .._core.toml import merge_config_overrides
 from .._host import Host, current_host
 from .._io.sessions import is_stored
 from .._io.task_groups import open_task_group
 from .._io.turn_files import checked_image, schema_as_json
 from ..events import ThreadEvent, ThreadStartedEvent, Usage
 from ..exceptions import CodexAppServerError, CodexError
-from ..options import AppServerOptions, CodexOptions, ThreadOptions
+from ..options import CodexOptions, ThreadOptions
 from ..tools import ToolSet
 from .answering import Answerer, answered, deciding
-from .app_server_connection import Connect, app_server_connection
+from .app_server_connection import app_server_connection
 from .app_server_turn import RunningTurn, running_turn
 from .exec_turn import ExecRequest
 from .hosted import Hosted
 from .loaded_threads import LoadedThreads
-from .opening import UNLOAD_AT_ONCE, explained
+from .opening import explained, server_options
+from .reached_server import Connect
 from .subscriptions import TurnSubscription
 
 __all__ = ["AppServerThreads", "MakeAnswerer"]
@@ -304,7 +304,7 @@ async def _connected(
         return await answered(request, (), on_error=_drop, legacy=legacy)
 
     async with app_server_connection(
-        _server_options(codex), on_request=on_request, connect=connect
+        server_options(codex), on_request=on_request, connect=connect
     ) as connection:
         links.append(LoadedThreads(codex, connection))
         yield links[0]
@@ -312,18 +312,6 @@ async def _connected(
 
 def _drop(_: CodexError) -> None:
     """Forget an error that there is no turn to tell of, or that its turn's end tells better."""
-
-
-def _server_options(codex: CodexOptions) -> AppServerOptions:
-    return AppServerOptions(
-        codex_path_override=codex.codex_path_override,
-        base_url=codex.base_url,
-        api_key=codex.api_key,
-        env=codex.env,
-        config_overrides=merge_config_overrides(UNLOAD_AT_ONCE, codex.config_overrides),
-        max_line_bytes=codex.max_line_bytes,
-        experimental_api_enabled=True,
-    )
 
 
 class _TurnEvents:

@@ -67,7 +67,7 @@ class LoadedThreads:
     """A connection, and which threads the server has loaded on it.
 
     Where there are many, those that run no turn and were not used for longest are unsubscribed from, so that
-    the server unloads them: see :data:`opening.UNLOAD_AT_ONCE`.
+    the server unloads them: at once, if :func:`opening.server_options` made it.
 
     Attributes:
         connection: the connection.

@@ -17,22 +17,23 @@ import anyio
 
 from .._core.thread_ids import same_thread
 from .._core.thread_params import ThreadParams, check_echo, thread_params, working_directory
+from .._core.toml import merge_config_overrides
 from .._core.versions import PINNED
 from .._io.repository import is_in_git_repository
 from ..exceptions import CodexAppServerError, CodexError, CodexWarning, ThreadMismatchError
-from ..options import CodexOptions, ThreadOptions
+from ..options import AppServerOptions, CodexOptions, ThreadOptions
 from .app_server_connection import AppServerConnection
 from .server_threads import Unloading
 
 __all__ = [
-    "UNLOAD_AT_ONCE",
     "checked_directory",
     "explained",
     "let_go",
     "open_thread",
+    "server_options",
 ]
 
-UNLOAD_AT_ONCE = {"thread_unload_delay_secs": 0}
+_UNLOAD_AT_ONCE = {"thread_unload_delay_secs": 0}
 """The configuration of a server that serves one client. Threads that nobody is subscribed to leave memory,
 where each takes some megabytes; they stay for half an hour otherwise (0.163.0; 0.169.0: a minute), and those
 whose last turn has failed cannot be loaded with other options. CLIs that do not know the entry ignore it."""
@@ -59,6 +60,19 @@ _REMEDIES = {
     "already has an active writer": "another process has loaded this thread; wait until it ends",
     "no rollout found for thread id": "there is no thread of that id under the server's CODEX_HOME",
 }
+
+
+def server_options(codex: CodexOptions) -> AppServerOptions:
+    """Return how the app-server of one client is started, whose threads are opened here."""
+    return AppServerOptions(
+        codex_path_override=codex.codex_path_override,
+        base_url=codex.base_url,
+        api_key=codex.api_key,
+        env=codex.env,
+        config_overrides=merge_config_overrides(_UNLOAD_AT_ONCE, codex.config_overrides),
+        max_line_bytes=codex.max_line_bytes,
+        experimental_api_enabled=True,  # for tools, and to add to a thread's history
+    )
 
 
 async def open_thread(

@@ -33,8 +33,9 @@ from .._host import current_host
 from .._io.process import end_abandoned
 from .._io.task_groups import open_task_group
 from .._runtime.answering import NOT_MINE, answered
-from .._runtime.app_server_connection import AppServerConnection, Connect, app_server_connection
+from .._runtime.app_server_connection import AppServerConnection, app_server_connection
 from .._runtime.hosted import Hosted, Spawn
+from .._runtime.reached_server import Connect
 from .._runtime.request_desk import RequestDesk, RequestQueue, UnclaimedError
 from .._runtime.subscriptions import TurnSubscription
 from ..exceptions import AppServerClosedError, CodexError

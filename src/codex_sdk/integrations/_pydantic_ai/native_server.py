@@ -8,13 +8,12 @@ from typing import Any
 
 import anyio
 
-from ..._core.toml import merge_config_overrides
 from ..._host import Host, current_host
 from ..._runtime.app_server_connection import AppServerConnection
-from ..._runtime.opening import UNLOAD_AT_ONCE, checked_directory, let_go, open_thread
+from ..._runtime.opening import checked_directory, let_go, open_thread, server_options
 from ...app_server import AppServerClient
 from ...exceptions import CodexError
-from ...options import AppServerOptions, CodexOptions, ThreadOptions
+from ...options import CodexOptions, ThreadOptions
 from .native_threads import KeptThread, KeptThreads, RunTurns, new_run
 
 __all__ = ["NativeServer", "NativeServers"]
@@ -50,7 +49,7 @@ class NativeServer:
         self._codex = codex
         self._wait = wait
         self._on_idle = on_idle
-        self._client = AppServerClient(_app_server_options(codex))
+        self._client = AppServerClient(server_options(codex))
         self._connection: AppServerConnection | None = None
         self._closed = False
         self._janitor: anyio.CancelScope | None = None
@@ -213,15 +212,3 @@ class NativeServers:
         server = self._servers.pop(current_host(), None)
         if server is not None:
             await server.close()
-
-
-def _app_server_options(codex: CodexOptions) -> AppServerOptions:
-    return AppServerOptions(
-        codex_path_override=codex.codex_path_override,
-        base_url=codex.base_url,
-        api_key=codex.api_key,
-        env=codex.env,
-        config_overrides=merge_config_overrides(UNLOAD_AT_ONCE, codex.config_overrides),
-        max_line_bytes=codex.max_line_bytes,
-        experimental_api_enabled=True,  # for tools, and for what was said before
-    )
